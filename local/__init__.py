@@ -1,0 +1,1 @@
+"""The embedded AWS: the unchanged program, deployed on this machine with no account and no network."""

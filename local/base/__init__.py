@@ -1,0 +1,113 @@
+"""The base image of the function: AWS's where it can be pulled, else a stand-in made here."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from local import docker
+from local.errors import DockerError
+from local.home import PROJECT, say
+
+IMAGE = "thimble/lambda-python:3.11"
+AWS_IMAGE = "public.ecr.aws/lambda/python:3.11"
+REGISTRY = "https://public.ecr.aws/v2/"
+HERE = Path(__file__).parent
+# What AWS's image sets; the handler's Dockerfile relies on the first two.
+ENVIRONMENT = {
+    "LAMBDA_TASK_ROOT": "/var/task",
+    "LAMBDA_RUNTIME_DIR": "/var/runtime",
+    "PYTHONPATH": "/var/runtime",
+    "PATH": "/usr/local/bin:/usr/bin:/bin",
+    "LANG": "en_US.UTF-8",
+    "TZ": ":/etc/localtime",
+}
+
+
+def ensure() -> None:
+    """See to it that IMAGE exists: AWS's base image under our name, or the stand-in.
+
+    Raises:
+        DockerError: Neither can be had; the message says what is missing.
+    """
+    if docker.docker("image", "ls", "--quiet", IMAGE).strip():
+        return
+    if _reachable():
+        say(f"pulling {AWS_IMAGE} ...")
+        docker.docker("pull", "--quiet", AWS_IMAGE)
+        docker.docker("tag", AWS_IMAGE, IMAGE)
+        return
+    say("AWS's base image cannot be pulled from here; making a stand-in from Debian (a minute) ...")
+    _build()
+
+
+def _reachable() -> bool:
+    """Whether AWS's public registry answers; any HTTP status is an answer."""
+    try:
+        with urllib.request.urlopen(REGISTRY, timeout=5):  # noqa: S310 - a constant https URL
+            return True
+    except urllib.error.HTTPError as error:
+        # A proxy that refuses the host answers 403; the registry itself asks for a token.
+        return error.code == 401  # noqa: PLR2004
+    except OSError:
+        return False
+
+
+def _build() -> None:
+    """Make the stand-in: Debian with Python 3.11, the runtime client and the emulator."""
+    if shutil.which("debootstrap") is None:
+        docker.install(["debootstrap"])
+    with tempfile.TemporaryDirectory(prefix="thimble-base-") as folder:
+        root = Path(folder) / "root"
+        _debootstrap(root)
+        runtime = root / "var" / "runtime"
+        _install_runtime_client(runtime)
+        shutil.copy(HERE / "rie.py", runtime)
+        shutil.copy(HERE / "lambda-entrypoint.sh", root)
+        (root / "var" / "task").mkdir(parents=True, exist_ok=True)
+        changes = [f"ENV {name}={value}" for name, value in ENVIRONMENT.items()]
+        changes += ["WORKDIR /var/task", 'ENTRYPOINT ["/lambda-entrypoint.sh"]']
+        options = [word for change in changes for word in ("--change", change)]
+        archive = Path(folder) / "root.tar"
+        subprocess.run(["tar", "-C", root, "-cf", archive, "."], check=True)
+        docker.docker("import", *options, str(archive), IMAGE)
+
+
+def _debootstrap(root: Path) -> None:
+    command = ["debootstrap", "--variant=minbase", "--include=python3,ca-certificates"]
+    done = subprocess.run(
+        [*command, "bookworm", str(root)], capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        said = (done.stdout + done.stderr).strip().splitlines()
+        raise DockerError(
+            f"debootstrap failed: {said[-1] if said else 'no message'}; it needs root and Debian's "
+            f"package archive. Or pull {AWS_IMAGE} and tag it {IMAGE}"
+        )
+    for useless in ("var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/locale"):
+        shutil.rmtree(root / useless, ignore_errors=True)
+
+
+def _install_runtime_client(target: Path) -> None:
+    """Install the locked awslambdaric and boto3, which AWS's image carries too."""
+    uv = os.environ.get("UV") or shutil.which("uv")
+    command = [uv] if uv else [sys.executable, "-m", "uv"]
+    export = ["export", "--frozen", "--quiet", "--no-emit-project", "--only-group", "base"]
+    wanted = subprocess.run(
+        [*command, *export], cwd=PROJECT, capture_output=True, text=True, check=True
+    )
+    install = ["pip", "install", "--quiet", "--target", str(target), "--python-version", "3.11"]
+    system = ["--python-platform", f"{platform.machine()}-manylinux_2_28", "--require-hashes"]
+    subprocess.run(
+        [*command, *install, *system, "--requirement", "-"],
+        input=wanted.stdout,
+        text=True,
+        check=True,
+    )

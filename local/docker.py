@@ -1,0 +1,139 @@
+"""A Docker daemon: the one that runs, or one installed and started here and stopped by `down`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+from local import process
+from local.errors import DockerError
+from local.home import Home, read_json, say, write_json
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+READY_SECONDS = 60.0
+HOW_TO_GET_IT = (
+    "install it (Debian and Ubuntu: apt-get install docker.io debootstrap), start the daemon "
+    "and run this again"
+)
+
+
+def ensure(home: Home) -> None:
+    """See to it that a daemon answers: use what runs, else install and start one as root.
+
+    Raises:
+        DockerError: None runs and none can be started here.
+    """
+    if answers():
+        return
+    if os.environ.get("DOCKER_HOST"):
+        raise DockerError(
+            f"no Docker daemon answers at DOCKER_HOST={os.environ['DOCKER_HOST']}; start it, or "
+            "unset DOCKER_HOST to use this machine's own"
+        )
+    if os.geteuid() != 0:
+        raise DockerError(
+            f"no Docker daemon answers and only root can start one (this is uid {os.geteuid()}); "
+            f"{HOW_TO_GET_IT}, or run this as root"
+        )
+    if shutil.which("dockerd") is None:
+        install(["docker.io"])
+    _start(home)
+
+
+def stop(home: Home) -> bool:
+    """Stop the daemon if it is one that `ensure` started here; tell whether it was."""
+    record = home.root / "docker" / "daemon.json"
+    identity = read_json(record)
+    if identity is None:
+        return False
+    process.stop(identity)
+    record.unlink()
+    return True
+
+
+def answers() -> bool:
+    """Whether `docker` reaches a daemon."""
+    return shutil.which("docker") is not None and _docker("version").returncode == 0
+
+
+def docker(*arguments: str, show: bool = False) -> str:
+    """Run one docker command.
+
+    Args:
+        arguments: What follows `docker`.
+        show: Let the command's output through to the terminal instead of returning it.
+
+    Raises:
+        DockerError: It failed; the message ends with the last line that it printed.
+    """
+    done = _docker(*arguments, show=show)
+    if done.returncode != 0:
+        said = (done.stderr or done.stdout or "").strip().splitlines()
+        raise DockerError(
+            f"docker {' '.join(arguments[:2])} failed with exit code {done.returncode}: "
+            f"{said[-1] if said else 'see its output above'}"
+        )
+    return done.stdout or ""
+
+
+def install(packages: list[str]) -> None:
+    """Install Debian packages, saying so.
+
+    Raises:
+        DockerError: There is no apt-get here, or it failed.
+    """
+    names = " ".join(packages)
+    if shutil.which("apt-get") is None:
+        raise DockerError(f"{names} is missing and there is no apt-get here; {HOW_TO_GET_IT}")
+    if os.geteuid() != 0:
+        raise DockerError(
+            f"{names} is missing and only root can install it; run `sudo apt-get install {names}` "
+            "and run this again"
+        )
+    say(f"installing {names} (Debian packages) ...")
+    # RUNLEVEL=1 keeps the package from starting a daemon of its own under sysvinit.
+    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
+    command = ["apt-get", "-q", "-y", "--no-install-recommends", "install", *packages]
+    subprocess.run(["apt-get", "-q", "update"], env=env, capture_output=True, check=False)
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        said = done.stderr.strip().splitlines()
+        raise DockerError(f"apt-get install {names} failed: {said[-1] if said else 'no message'}")
+
+
+def _start(home: Home) -> None:
+    folder = home.root / "docker"
+    folder.mkdir(parents=True, exist_ok=True)
+    record, log = folder / "daemon.json", folder / "dockerd.log"
+    say("starting a Docker daemon (`make down` stops it) ...")
+    # Its data lives in our folder: `down` removes every layer with it, and a daemon that the
+    # machine's owner starts later finds nothing of ours.
+    command = ["dockerd", "--data-root", str(folder / "data"), "--pidfile", str(folder / "pid")]
+    identity = process.start(command, log)
+    write_json(record, identity)
+    deadline = time.monotonic() + READY_SECONDS
+    while not answers():
+        if not process.alive(identity) or time.monotonic() > deadline:
+            process.stop(identity)
+            record.unlink()
+            raise DockerError(
+                f"dockerd did not start: {_last_words(log)}; {HOW_TO_GET_IT}, or run this where "
+                "containers are allowed"
+            )
+        time.sleep(0.2)
+
+
+def _last_words(log: Path) -> str:
+    lines = log.read_text(errors="replace").strip().splitlines()
+    return lines[-1][-300:] if lines else "it printed nothing"
+
+
+def _docker(*arguments: str, show: bool = False) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["docker", *arguments], capture_output=not show, text=True, check=False
+    )
