@@ -1,0 +1,121 @@
+"""The model's card as the cloud side needs it: where its files are, and how it presents itself.
+
+Whether the card makes sense as a conversion is `python -m convert --check`'s to say (OptimizedModel
+asks it in preview); this module refuses only what would leave the program without a name or a path.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from infra.errors import CardError
+
+NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """models/<name>/model.yaml.
+
+    Attributes:
+        path: The card itself, relative to the project.
+        name: The {model} in URLs.
+        model: The trained model, relative to the project; a file or a SavedModel folder.
+        calibration: Data for static recipes, relative to the project, or None.
+        evaluation: Data for the metric, relative to the project, or None.
+        conversion: What else decides the bytes of model.tflite: task, metric and budget.
+        picture: How a picture becomes the input, or None.
+        labels: Names of the last output dimension, or None.
+    """
+
+    path: str
+    name: str
+    model: str
+    calibration: str | None
+    evaluation: str | None
+    conversion: Mapping[str, Any]
+    picture: Mapping[str, Any] | None
+    labels: tuple[str, ...] | None
+
+    @classmethod
+    def load(cls, where: str) -> "Card":
+        """Read a card.
+
+        Args:
+            where: The card or the folder that holds it, relative to the project.
+
+        Raises:
+            CardError: There is no card, it is not YAML, or it lacks a name or a model.
+        """
+        if Path(where).is_absolute():
+            raise CardError(
+                f"model is {where!r}, an absolute path; state must not depend on one machine: "
+                "give it relative to the project (pulumi config set model models/digits)"
+            )
+        path = Path(where) if where.endswith((".yaml", ".yml")) else Path(where) / "model.yaml"
+        content = _parse(path)
+        name = content.get("name")
+        if not isinstance(name, str) or not NAME.fullmatch(name):
+            raise CardError(
+                f"{path}: name is {name!r}; expected 1 to 64 letters, digits, '-' or '_', "
+                "because it becomes part of the URL"
+            )
+        if not isinstance(content.get("model"), str):
+            raise CardError(
+                f"{path}: model is {content.get('model')!r}; expected the trained model's file, "
+                "relative to the card (for example model: model.keras)"
+            )
+        labels = content.get("labels")
+        return cls(
+            path=path.as_posix(),
+            name=name,
+            model=(path.parent / content["model"]).as_posix(),
+            calibration=_beside(path, content.get("calibration")),
+            evaluation=_beside(path, content.get("evaluation")),
+            conversion={key: content.get(key) for key in ("task", "metric", "budget")},
+            picture=content.get("picture"),
+            labels=None if labels is None else tuple(str(label) for label in labels),
+        )
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CardError(
+            f"no model card at {path} ({error.strerror}); write one, or point the setting `model` "
+            "at a folder that holds a model.yaml (pulumi config set model models/digits)"
+        ) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise CardError(f"{path} is not YAML: {reason}") from error
+    if not isinstance(content, dict):
+        raise CardError(f"{path} holds {type(content).__name__}; expected keys such as `name:`")
+    return content
+
+
+def _beside(card: Path, name: str | None) -> str | None:
+    return None if name is None else (card.parent / name).as_posix()
+
+
+def digest(path: str | None) -> str | None:
+    """SHA-256 of a file, or of a folder's names and contents; None where there is nothing.
+
+    A missing file is not an error here: `python -m convert --check` says it better, in preview.
+    """
+    if path is None or not Path(path).exists():
+        return None
+    root = Path(path)
+    if root.is_file():
+        with root.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    total = hashlib.sha256()
+    for file_path in sorted(entry for entry in root.rglob("*") if entry.is_file()):
+        total.update(f"{file_path.relative_to(root).as_posix()}\0".encode())
+        total.update(hashlib.sha256(file_path.read_bytes()).digest())
+    return total.hexdigest()

@@ -1,0 +1,133 @@
+"""PredictionFunction: the image as a Lambda function, published as versions behind an alias."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pulumi
+import pulumi_aws as aws
+
+from infra import iam
+
+ALIAS = "live"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PredictionFunctionArgs:
+    """What runs and with how much.
+
+    Attributes:
+        function_name: Lambda's name, which names the log group and the role too.
+        image_uri: REPOSITORY@sha256:...
+        architecture: The image's: x86_64 or arm64.
+        memory: MB; CPU comes in proportion, one whole core at 1769.
+        timeout: Seconds.
+        ephemeral_storage: MB of /tmp.
+        log_retention: Days.
+        environment: The handler's settings.
+        endpoint_arn: The SageMaker endpoint the function may call, if it calls one.
+        provisioned_concurrency: Instances kept warm; 0 for none.
+        snap_start: Whether versions start from a snapshot.
+    """
+
+    function_name: str
+    image_uri: pulumi.Input[str]
+    architecture: str
+    memory: int = 1769
+    timeout: int = 28
+    ephemeral_storage: int = 512
+    log_retention: int = 30
+    environment: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    endpoint_arn: pulumi.Input[str] | None = None
+    provisioned_concurrency: int = 0
+    snap_start: bool = False
+
+
+class PredictionFunction(pulumi.ComponentResource):
+    """A function that answers predictions.
+
+    Attributes:
+        function_name: Lambda's name.
+        alias_name: What callers use; it points at one published version.
+        alias_arn: The same, as an ARN.
+        invoke_arn: The alias as API Gateway addresses it.
+        version: The version the alias points at.
+    """
+
+    function_name: pulumi.Output[str]
+    alias_name: pulumi.Output[str]
+    alias_arn: pulumi.Output[str]
+    invoke_arn: pulumi.Output[str]
+    version: pulumi.Output[str]
+
+    def __init__(
+        self, name: str, args: PredictionFunctionArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("thimble:function:PredictionFunction", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        # Made before the function, or Lambda makes it on the first call, without a retention.
+        logs = aws.cloudwatch.LogGroup(
+            name,
+            name=f"/aws/lambda/{args.function_name}",
+            retention_in_days=args.log_retention,
+            opts=child,
+        )
+        role = aws.iam.Role(
+            name,
+            name=args.function_name,
+            assume_role_policy=iam.assumed_by("lambda.amazonaws.com"),
+            opts=child,
+        )
+        grants = aws.iam.RolePolicy(
+            name,
+            name="prediction",
+            role=role.name,
+            policy=iam.function_policy(logs.arn, args.endpoint_arn),
+            opts=child,
+        )
+        function = aws.lambda_.Function(
+            name,
+            name=args.function_name,
+            package_type="Image",
+            image_uri=args.image_uri,
+            role=role.arn,
+            architectures=[args.architecture],
+            memory_size=args.memory,
+            timeout=args.timeout,
+            ephemeral_storage={"size": args.ephemeral_storage},
+            environment={"variables": args.environment} if args.environment else None,
+            logging_config={"log_format": "JSON", "log_group": logs.name},
+            tracing_config={"mode": "Active"},
+            snap_start={"apply_on": "PublishedVersions"} if args.snap_start else None,
+            publish=True,
+            # The policy is not an argument, and without it the first calls could not log.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[grants]),
+        )
+        alias = aws.lambda_.Alias(
+            name,
+            name=ALIAS,
+            function_name=function.name,
+            function_version=function.version,
+            opts=child,
+        )
+        if args.provisioned_concurrency:
+            aws.lambda_.ProvisionedConcurrencyConfig(
+                name,
+                function_name=function.name,
+                qualifier=alias.name,
+                provisioned_concurrent_executions=args.provisioned_concurrency,
+                opts=child,
+            )
+        self.function_name = function.name
+        self.alias_name = alias.name
+        self.alias_arn = alias.arn
+        self.invoke_arn = alias.invoke_arn
+        self.version = function.version
+        self.register_outputs(
+            {
+                "function_name": self.function_name,
+                "alias_name": self.alias_name,
+                "alias_arn": self.alias_arn,
+                "invoke_arn": self.invoke_arn,
+                "version": self.version,
+            }
+        )

@@ -1,0 +1,47 @@
+"""Policy documents. Each grants what its one holder calls, on the resources it calls it on."""
+
+import json
+from typing import Any
+
+import pulumi
+
+
+def assumed_by(service: str) -> str:
+    """A trust policy for one AWS service."""
+    return _document(
+        [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": service}}]
+    )
+
+
+def function_policy(
+    log_group_arn: pulumi.Input[str], endpoint_arn: pulumi.Input[str] | None
+) -> pulumi.Output[str]:
+    """What the function may do: write its own log group, trace, and call its one endpoint."""
+
+    def write(known: list[Any]) -> str:
+        log_group, endpoint = known
+        # The provider gives a log group's ARN without ":*", which is what its streams end in.
+        statements: list[dict[str, Any]] = [
+            {
+                "Effect": "Allow",
+                "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+                "Resource": f"{log_group.removesuffix(':*')}:*",
+            },
+            {
+                "Effect": "Allow",
+                "Action": ["xray:PutTraceSegments", "xray:PutTelemetryRecords"],
+                # X-Ray knows no resources to narrow this to.
+                "Resource": "*",
+            },
+        ]
+        if endpoint is not None:
+            statements.append(
+                {"Effect": "Allow", "Action": "sagemaker:InvokeEndpoint", "Resource": endpoint}
+            )
+        return _document(statements)
+
+    return pulumi.Output.all(log_group_arn, endpoint_arn).apply(write)
+
+
+def _document(statements: list[dict[str, Any]]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": statements}, sort_keys=True)

@@ -1,0 +1,218 @@
+"""What AWS, and this project's own rules, allow. Each function yields one line per broken rule.
+
+Checked here, in preview, because AWS would refuse the same values minutes later and one at a time.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from infra import settings
+
+RETENTION_DAYS = (
+    *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
+    *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
+)
+# The gateway gives up at 30 s and answers 503 itself; below it, the handler's own error gets out.
+LONGEST_TIMEOUT = 29
+SERVERLESS_MEMORY = (1024, 2048, 3072, 4096, 5120, 6144)
+ENDPOINT_VARIABLES = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_LAMBDA", "AWS_ENDPOINT_URL_ECR")
+UNCHECKED = (
+    *("skipCredentialsValidation", "skipRequestingAccountId", "skipMetadataApiCheck"),
+    "s3UsePathStyle",
+)
+
+
+def is_local(stack: str) -> bool:
+    """Whether a stack's name says that it lives in an emulator: `local`, or `local-` and more."""
+    return stack == "local" or stack.startswith("local-")
+
+
+def image(image: "settings.ImageSettings") -> Iterator[str]:
+    """`image.*`."""
+    if not re.fullmatch(r"3\.\d+", image.python):
+        yield (
+            f"image.pythonVersion is {image.python_version!r} and image.baseImage "
+            f"{image.base_image!r} does not tell; expected the base's Python, such as 3.13"
+        )
+    yield from _between("image.keepReleases", image.keep_releases, 2, 1000)
+
+
+def function(function: "settings.FunctionSettings") -> Iterator[str]:
+    """`function.*`, by Lambda's limits."""
+    yield from _between("function.memory", function.memory, 128, 10_240, "MB")
+    yield from _between("function.timeout", function.timeout, 1, LONGEST_TIMEOUT, "s")
+    yield from _between("function.ephemeralStorage", function.ephemeral_storage, 512, 10_240, "MB")
+    yield from _between(
+        "function.provisionedConcurrency", function.provisioned_concurrency, 0, 1000
+    )
+    if function.log_retention not in RETENTION_DAYS:
+        yield (
+            f"function.logRetention is {function.log_retention}; CloudWatch knows "
+            f"{', '.join(map(str, RETENTION_DAYS))} days"
+        )
+    yield from _one_of("function.architecture", function.architecture, ("arm64", "x86_64", "host"))
+
+
+def api(api: "settings.ApiSettings") -> Iterator[str]:
+    """`api.*`, by API Gateway's limits."""
+    yield from _between("api.throttleRate", api.throttle_rate, 1, 10_000, "requests/s")
+    yield from _between("api.throttleBurst", api.throttle_burst, 1, 5_000, "requests")
+
+
+def endpoint(endpoint: "settings.EndpointSettings") -> Iterator[str]:
+    """`endpoint.*`, by SageMaker's limits."""
+    if endpoint.memory not in SERVERLESS_MEMORY:
+        yield (
+            f"endpoint.memory is {endpoint.memory}; a serverless endpoint takes "
+            f"{', '.join(map(str, SERVERLESS_MEMORY))} MB"
+        )
+    yield from _between("endpoint.maxConcurrency", endpoint.max_concurrency, 1, 200)
+    yield from _between("endpoint.minInstances", endpoint.min_instances, 1, 100)
+    yield from _between("endpoint.maxInstances", endpoint.max_instances, 1, 100)
+    if endpoint.max_instances < endpoint.min_instances:
+        yield (
+            f"endpoint.maxInstances is {endpoint.max_instances}, below endpoint.minInstances "
+            f"{endpoint.min_instances}"
+        )
+    yield from _between(
+        "endpoint.invocationsPerInstance", endpoint.invocations_per_instance, 1, 1_000_000
+    )
+    if not endpoint.instance_type.startswith("ml."):
+        yield (
+            f"endpoint.instanceType is {endpoint.instance_type!r}; SageMaker's names begin with "
+            "'ml.', such as ml.c6g.large"
+        )
+
+
+def watch(watch: "settings.WatchSettings") -> Iterator[str]:
+    """`watch.*`."""
+    yield from _between("watch.errors", watch.errors, 1, 1_000_000)
+    yield from _between("watch.throttles", watch.throttles, 1, 1_000_000)
+    yield from _between("watch.p99Milliseconds", watch.p99_milliseconds, 1, 29_000, "ms")
+    yield from _between("watch.serverErrors", watch.server_errors, 1, 1_000_000)
+    yield from _between("watch.monthlyBudget", watch.monthly_budget, 0, 1_000_000, "USD")
+    if watch.email and "@" not in watch.email:
+        yield f"watch.email is {watch.email!r}; expected an address, or nothing for no e-mail"
+
+
+def choices(backend: str, auth: str, kind: str) -> Iterator[str]:
+    """The settings that pick one of a few."""
+    yield from _one_of("backend", backend, ("litert", "sagemaker", "http"))
+    yield from _one_of("api.auth", auth, ("iam", "jwt", "none"))
+    yield from _one_of("endpoint.kind", kind, ("serverless", "instances"))
+
+
+def combinations(
+    backend: str,
+    backend_url: str,
+    function: "settings.FunctionSettings",
+    api: "settings.ApiSettings",
+) -> Iterator[str]:
+    """Settings that are each fine and impossible together."""
+    if backend == "http" and not backend_url.startswith(("http://", "https://")):
+        yield (
+            f"backend is http and backendUrl is {backend_url!r}; expected the server's address, "
+            "such as https://models.example.com"
+        )
+    if backend != "http" and backend_url:
+        yield (
+            f"backendUrl is set and backend is {backend}; set backend to http, or remove backendUrl"
+        )
+    if api.auth == "jwt" and not api.jwt_issuer.startswith("https://"):
+        yield (
+            f"api.auth is jwt and api.jwtIssuer is {api.jwt_issuer!r}; expected the issuer's "
+            "https address, as in its tokens' iss"
+        )
+    if api.auth == "jwt" and not api.jwt_audiences:
+        yield "api.auth is jwt and api.jwtAudiences is empty; expected at least one audience"
+    if api.auth != "jwt" and (api.jwt_issuer or api.jwt_audiences):
+        yield (
+            f"api.jwtIssuer or api.jwtAudiences is set and api.auth is {api.auth}; set api.auth "
+            "to jwt, or remove them"
+        )
+    if function.snap_start and function.provisioned_concurrency:
+        yield (
+            f"function.snapStart is on and function.provisionedConcurrency is "
+            f"{function.provisioned_concurrency}; Lambda takes one or the other: set one to "
+            "false or 0"
+        )
+    if function.snap_start and function.ephemeral_storage > 512:  # noqa: PLR2004 (Lambda's figure)
+        yield (
+            f"function.snapStart is on and function.ephemeralStorage is "
+            f"{function.ephemeral_storage}; a snapshot takes at most 512 MB"
+        )
+
+
+def stage(stack: str, auth: str, architecture: str, promote_from: str) -> Iterator[str]:
+    """What only a local stack may do, and what no stack may."""
+    if auth == "none" and not is_local(stack):
+        yield (
+            f"api.auth is none and the stack is {stack}; an open API is for the local stack: set "
+            "api.auth to iam or jwt"
+        )
+    if architecture == "host" and not is_local(stack):
+        yield (
+            f"function.architecture is host and the stack is {stack}; who runs the program must "
+            "not decide what is deployed: set it to arm64 or x86_64"
+        )
+    if promote_from and promote_from.rpartition("/")[2] == stack:
+        yield f"image.promoteFrom is {promote_from!r}, this very stack; name the stage before it"
+
+
+def cloud(stack: str, config: Mapping[str, Any], environment: Mapping[str, str]) -> Iterator[str]:
+    """A real stack reaches one named account; an emulator is for local stacks."""
+    if is_local(stack):
+        return
+    accounts = config.get("aws:allowedAccountIds")
+    if not _accounts(accounts):
+        yield (
+            f"aws:allowedAccountIds is {accounts!r}; expected the one account this stack may "
+            f'touch, such as ["111111111111"] (Pulumi.{stack}.yaml)'
+        )
+    for key in ("endpoints", *UNCHECKED):
+        if f"aws:{key}" in config:
+            yield f"aws:{key} is set and the stack is {stack}; emulator settings are for `local`"
+    for variable in ENDPOINT_VARIABLES:
+        if environment.get(variable):
+            yield (
+                f"{variable} is {environment[variable]!r} and the stack is {stack}; unset it, or "
+                "use the local stack"
+            )
+
+
+def names(stack: str, model: str) -> Iterator[str]:
+    """The longest name AWS gets is the role's and the function's: 64 characters."""
+    name = f"thimble-{stack}-{model}"
+    if not re.search(r"[A-Za-z0-9]", model):
+        yield f"the card's name is {model!r}; ECR wants at least one letter or digit in it"
+    if len(name) > 64:  # noqa: PLR2004 (IAM's and Lambda's figure)
+        yield (
+            f"the function would be called {name!r}, {len(name)} characters; AWS takes 64: "
+            "shorten the card's name or the stack's"
+        )
+
+
+def _accounts(value: object) -> bool:
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return False
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(re.fullmatch(r"\d{12}", str(account)) for account in value)
+    )
+
+
+def _between(key: str, value: int, low: int, high: int, unit: str = "") -> Iterator[str]:
+    if not low <= value <= high:
+        yield f"{key} is {value}; expected {low} to {high} {unit}".rstrip()
+
+
+def _one_of(key: str, value: str, allowed: tuple[str, ...]) -> Iterator[str]:
+    if value not in allowed:
+        yield f"{key} is {value!r}; expected {', '.join(allowed[:-1])} or {allowed[-1]}"
