@@ -1,0 +1,50 @@
+"""Decides whether a stage may take what the stage before it runs."""
+
+from typing import Any
+
+from release.errors import GateError
+
+
+def require(
+    source: str,
+    outputs: dict[str, Any],
+    *,
+    commit: str,
+    digest: str = "",
+    earlier: dict[str, Any] | None = None,
+) -> str:
+    """Return the digest to promote, or refuse.
+
+    Args:
+        source: The stack promoted from.
+        outputs: Its outputs.
+        commit: The commit being released, all 40 digits.
+        digest: The digest this release was approved for; empty before it is known.
+        earlier: Outputs of the stack before `source`. If it runs the same commit it must run the
+            same digest: one commit with two digests means that something was built twice.
+
+    Raises:
+        GateError: The source runs another commit or digest, or nothing.
+    """
+    if not outputs:
+        raise GateError(f"{source} was never deployed; let main's release run deploy it first")
+    running, image = str(outputs.get("commit", "")), str(outputs.get("image_digest", ""))
+    if running != commit:
+        raise GateError(
+            f"{source} runs commit {running or 'unknown'}, not {commit}; "
+            f"wait for that commit's run on main, or tag the commit that {source} runs",
+        )
+    if not image.startswith("sha256:"):
+        raise GateError(
+            f"{source} exports image_digest {image!r}; expected sha256:…; deploy {source} again",
+        )
+    if digest and image != digest:
+        raise GateError(
+            f"{source} now runs {image}, but {digest} was approved; start the release again",
+        )
+    if earlier and earlier.get("commit") == commit and earlier.get("image_digest") != image:
+        raise GateError(
+            f"{source} runs {image}, the stage before it {earlier.get('image_digest')} of the same "
+            f"commit; deploy {source} again so that one build goes all the way",
+        )
+    return image

@@ -1,0 +1,144 @@
+"""What a preview may say in public: operations, names and reasons, never a property's value.
+
+`pulumi preview --json` prints old and new state of every resource, and outputs copied from secrets
+stand there in clear. So only the three fields below ever leave the machine that ran the preview.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from release.errors import InputError
+from release.mask import mask
+
+ERROR_LIMIT = 4_000
+"""Characters of a failed preview's text that are kept: the end, where the cause stands."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One resource and what would happen to it."""
+
+    op: str
+    urn: str
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """What would happen to one stack; `error` is set when the preview failed."""
+
+    stack: str
+    steps: tuple[Step, ...] = ()
+    error: str | None = None
+
+    def changes(self) -> tuple[Step, ...]:
+        """The steps that do something, the destructive ones first."""
+        changing = [step for step in self.steps if step.op not in _QUIET]
+        return tuple(sorted(changing, key=lambda step: (_RANK.get(step.op, len(_RANK)), step.urn)))
+
+
+_QUIET = {"same", "read", "read-discard", "refresh", "remove-pending-replace"}
+_RANK = {
+    op: rank
+    for rank, op in enumerate(
+        (
+            "delete",
+            "delete-replaced",
+            "replace",
+            "create-replacement",
+            "update",
+            "create",
+            "import",
+        ),
+    )
+}
+
+
+def from_document(stack: str, document: dict[str, Any]) -> Preview:
+    """Read what `pulumi preview --json` printed, keeping only what may be published."""
+    steps = tuple(
+        Step(
+            op=str(step.get("op", "unknown")),
+            urn=str(step.get("urn", "")),
+            reasons=tuple(str(reason) for reason in step.get("diffReasons") or ()),
+        )
+        for step in document.get("steps") or ()
+    )
+    failures = [
+        str(entry.get("message", "")).strip()
+        for entry in document.get("diagnostics") or ()
+        if entry.get("severity") == "error"
+    ]
+    error = document.get("error") or "\n".join(failures) or None
+    return Preview(stack=stack, steps=steps, error=bounded(error) if error else None)
+
+
+def from_output(stack: str, *, code: int, stdout: str, stderr: str) -> Preview:
+    """Read one run of the engine's `preview --json`, failed or not.
+
+    Args:
+        stack: The stack previewed.
+        code: The engine's exit code; anything but 0 is a failed preview.
+        stdout: The document, or whatever the engine printed instead.
+        stderr: Shown when the document holds no diagnostics of its own.
+    """
+    try:
+        document = json.loads(stdout)
+    except ValueError:
+        document = None
+    if isinstance(document, dict):
+        preview = from_document(stack, document)
+        if code == 0 or preview.error:
+            return preview
+        error = bounded(stderr or f"the preview exited with {code} and said nothing")
+        return Preview(stack=stack, steps=preview.steps, error=error)
+    text = "\n".join(part for part in (stdout.strip(), stderr.strip()) if part)
+    return Preview(
+        stack=stack,
+        error=bounded(text or f"the preview exited with {code} and said nothing"),
+    )
+
+
+def bounded(text: str) -> str:
+    """Return the masked end of `text`, at most `ERROR_LIMIT` characters."""
+    hidden = mask(text).strip()
+    if len(hidden) <= ERROR_LIMIT:
+        return hidden
+    return "… " + hidden[-ERROR_LIMIT:].lstrip()
+
+
+def save(preview: Preview, folder: Path) -> Path:
+    """Write `folder/STACK.json`, in the shape `load` and `from_document` read; return its path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{preview.stack}.json"
+    document = {
+        "steps": [
+            {"op": step.op, "urn": step.urn, "diffReasons": list(step.reasons)}
+            for step in preview.steps
+        ],
+        "error": preview.error,
+    }
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    part.replace(path)
+    return path
+
+
+def load(path: Path) -> Preview:
+    """Read `STACK.json`: ours, or a document of `pulumi preview --json`.
+
+    Raises:
+        InputError: The file is not such a document.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path} is not a preview ({error}); write it with "
+            f"`python -m release preview --stack {path.stem} --out {path.parent}`",
+        ) from error
+    if not isinstance(document, dict):
+        raise InputError(f"{path} holds a {type(document).__name__}; a preview is a JSON object")
+    return from_document(path.stem, document)
