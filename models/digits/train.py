@@ -3,8 +3,8 @@
 The data is scikit-learn's bundled copy of the UCI handwritten digits (1,797 real pictures). Run
 `python models/digits/train.py` to make every file beside this one anew, but the card:
 
-- `model.keras`: the trained network, input `image` float32 [batch, 8, 8, 1] in [0, 1], output `scores`
-  float32 [batch, 10], probabilities that add up to 1;
+- `model.keras`: the trained network, input `image` float32 [batch, 8, 8, 1] in [0, 1], output
+  `scores` float32 [batch, 10], probabilities that add up to 1;
 - `calibration.npz`: `x`, 100 pictures of the training part, ten per class;
 - `evaluation.npz`: `x` and `y`, the held-out part, never trained on;
 - `samples/N.png`: the first held-out picture of each digit N.

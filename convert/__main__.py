@@ -1,0 +1,103 @@
+"""python -m convert: the command line.
+
+Exit 0 done; 2 the input is wrong (one line on standard error); 3 no candidate is inside the budget
+(with the table). Progress goes to standard error as well.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from convert.errors import BudgetError, ConvertError, OptionError
+from convert.fingerprint import fingerprint
+from convert.recipe import AUTO, Recipe
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raises where argparse would print its usage and exit: a fault is one line here."""
+
+    def error(self, message: str) -> NoReturn:
+        raise OptionError(f"{message} (see python -m convert --help)")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit code."""
+    try:
+        _run(_parser().parse_args(arguments))
+    except ConvertError as error:
+        if isinstance(error, BudgetError):
+            _say(error.table)
+        # A path may hold a line break, and so may a library's message.
+        _say(f"convert: {' '.join(str(error).split())}")
+        return error.exit_code
+    return 0
+
+
+def _run(options: argparse.Namespace) -> None:
+    if options.fingerprint:
+        print(fingerprint())
+        return
+    if options.model is None:
+        raise OptionError("which model? Give a model file, a model.yaml or its folder")
+    # Imported late: --fingerprint is called at every preview and needs no numpy.
+    from convert import output, request
+
+    asked = request.build(
+        options.model,
+        wanted=options.recipe,
+        calibration=options.calibration,
+        evaluation=options.evaluation,
+        max_drop=options.max_accuracy_drop,
+    )
+    if options.check:
+        return
+    if options.out is None:
+        raise OptionError("where to? Give --out FOLDER")
+    from convert import pipeline
+
+    with output.workspace(options.out) as scratch:
+        files = pipeline.convert(asked, scratch, _say)
+        output.publish(files, scratch, options.out)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="python -m convert", description="Makes a trained model small.")
+    parser.add_argument(
+        "model",
+        nargs="?",
+        type=Path,
+        help="a .keras, .h5 or .tflite file, a SavedModel folder, a model.yaml or its folder",
+    )
+    parser.add_argument(
+        "--recipe", default=AUTO, help=f"{AUTO} (default: try all), {', '.join(Recipe)}"
+    )
+    parser.add_argument("--calibration", type=Path, metavar="NPZ", help="example inputs")
+    parser.add_argument("--evaluation", type=Path, metavar="NPZ", help="held-out inputs and `y`")
+    parser.add_argument(
+        "--max-accuracy-drop", type=_share, metavar="SHARE", help="the budget, from 0 to 1"
+    )
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="where the results go")
+    parser.add_argument(
+        "--check", action="store_true", help="only look at the input, quickly; write nothing"
+    )
+    parser.add_argument(
+        "--fingerprint", action="store_true", help="print a hash of this converter and exit"
+    )
+    return parser
+
+
+def _share(text: str) -> float:
+    number = float(text)
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f"{text}: expected a number from 0 to 1")
+    return number
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

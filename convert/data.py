@@ -1,0 +1,112 @@
+"""Calibration and evaluation data: .npz files, arrays by input name (or `x`) and targets `y`."""
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from convert.errors import DataError
+from convert.signature import FREE, Signature
+
+Array = npt.NDArray[Any]
+INPUT_ALIAS = "x"
+TARGETS = "y"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examples:
+    """Rows read from a file; not yet held against a model.
+
+    Attributes:
+        path: Where they came from, for messages.
+        inputs: By name; all with the same number of rows.
+        targets: One row for each, or None (calibration data needs none).
+    """
+
+    path: Path
+    inputs: dict[str, Array]
+    targets: Array | None
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are; at least one."""
+        return len(next(iter(self.inputs.values())))
+
+
+def read(path: Path, *, with_targets: bool) -> Examples:
+    """Reads an .npz file. Pickled objects in it are refused, not run.
+
+    Raises:
+        DataError: It cannot be read, holds something that is not numbers, lacks `y` where targets
+            are wanted, or its arrays differ in length.
+    """
+    arrays = _arrays(path)
+    targets = arrays.pop(TARGETS, None)
+    if with_targets and targets is None:
+        raise DataError(f"{path}: no array {TARGETS!r} (the targets); it holds {_names(arrays)}")
+    if not arrays:
+        raise DataError(f"{path}: no inputs: expected an array {INPUT_ALIAS!r}, or one per input")
+    everything = {**arrays, **({} if targets is None else {TARGETS: targets})}
+    for name, array in everything.items():
+        if array.dtype.kind not in "fiub":
+            raise DataError(f"{path}: array {name!r} is of dtype {array.dtype}: expected numbers")
+        if array.ndim == 0 or len(array) == 0:
+            raise DataError(f"{path}: array {name!r} has shape {array.shape}: expected rows")
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise DataError(f"{path}: array {name!r} has NaN or infinite numbers")
+    lengths = {name: len(array) for name, array in everything.items()}
+    if len(set(lengths.values())) > 1:
+        counts = ", ".join(f"{name} {count}" for name, count in lengths.items())
+        raise DataError(f"{path}: arrays differ in length ({counts}): expected one row for each")
+    return Examples(path=path, inputs=arrays, targets=targets)
+
+
+def fit(examples: Examples, signature: Signature) -> Examples:
+    """Gives the inputs the model's names and dtypes.
+
+    Raises:
+        DataError: A name, dtype or shape is not the model's.
+    """
+    inputs, wanted = dict(examples.inputs), [spec.name for spec in signature.inputs]
+    if len(wanted) == 1 and list(inputs) == [INPUT_ALIAS]:
+        inputs = {wanted[0]: inputs[INPUT_ALIAS]}
+    if set(inputs) != set(wanted):
+        raise DataError(
+            f"{examples.path}: holds the inputs {_names(inputs)}: expected {', '.join(wanted)}"
+        )
+    fitted = {}
+    for spec in signature.inputs:
+        array = inputs[spec.name]
+        sizes = zip(array.shape[1:], spec.shape[1:], strict=False)
+        if array.ndim != len(spec.shape) or any(size not in (at, FREE) for at, size in sizes):
+            row = list(spec.shape[1:])
+            raise DataError(
+                f"{examples.path}: input {spec.name!r} has rows of shape {list(array.shape[1:])}: "
+                f"the model expects {row}" + (" (-1: any size)" if FREE in row else "")
+            )
+        if array.dtype.kind != np.dtype(spec.dtype).kind:
+            raise DataError(
+                f"{examples.path}: input {spec.name!r} is {array.dtype}: the model expects "
+                f"{spec.dtype}, scaled as it was trained"
+            )
+        fitted[spec.name] = array.astype(spec.dtype)
+    return Examples(path=examples.path, inputs=fitted, targets=examples.targets)
+
+
+def _arrays(path: Path) -> dict[str, Array]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            if not isinstance(file, np.lib.npyio.NpzFile):
+                raise DataError(f"{path}: one bare array: expected an .npz file (numpy.savez)")
+            return {name: file[name] for name in file.files}
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: not found: expected an .npz file (numpy.savez)") from error
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path}: not an .npz file of plain numbers: {error}") from error
+
+
+def _names(arrays: dict[str, Array]) -> str:
+    return ", ".join(sorted(arrays)) or "nothing"

@@ -1,0 +1,61 @@
+"""What can go wrong, each with the exit code of `python -m convert`.
+
+ConvertError
+├── InputError            2  what the user gave is wrong
+│   ├── OptionError          a flag, a recipe's name, a recipe without what it needs
+│   ├── CardError            model.yaml
+│   ├── ModelError           the model cannot be read, is refused, or uses what LiteRT lacks
+│   ├── DataError            calibration or evaluation data
+│   └── OutputError          the folder to write to
+└── BudgetError           3  no candidate is inside the budget
+
+Anything else that escapes is a bug of this package and keeps its traceback.
+"""
+
+
+class ConvertError(Exception):
+    """The base of all of them; its text is one line for the user.
+
+    Attributes:
+        exit_code: What `python -m convert` exits with.
+    """
+
+    exit_code = 2
+
+
+class InputError(ConvertError):
+    """What the user gave is wrong."""
+
+
+class OptionError(InputError):
+    """A flag's value is wrong, or flags do not fit together."""
+
+
+class CardError(InputError):
+    """model.yaml is wrong; the message names every fault found, not only the first."""
+
+
+class ModelError(InputError):
+    """The model cannot be read, is refused for safety, or needs what LiteRT does not have."""
+
+
+class DataError(InputError):
+    """Calibration or evaluation data cannot be read or does not fit the model."""
+
+
+class OutputError(InputError):
+    """The output folder cannot be written."""
+
+
+class BudgetError(ConvertError):
+    """No candidate is inside the budget.
+
+    Attributes:
+        table: The Markdown table of all candidates, for the user to judge.
+    """
+
+    exit_code = 3
+
+    def __init__(self, message: str, table: str) -> None:
+        super().__init__(message)
+        self.table = table

@@ -1,0 +1,54 @@
+"""Runs a .tflite file on the machine that converts, as the image will: LiteRT, one thread."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from convert.errors import ModelError
+from convert.signature import FREE, Signature
+
+THREADS = 1
+
+
+class LiteRtModel:
+    """A .tflite file, loaded; inputs by name in, outputs by name out.
+
+    Args:
+        content: The file's bytes.
+        signature: The signature to call.
+
+    Raises:
+        ModelError: LiteRT refuses the file.
+    """
+
+    def __init__(self, content: bytes, signature: Signature) -> None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        try:
+            self._interpreter: Any = Interpreter(model_content=content, num_threads=THREADS)
+            self._runner: Any = self._interpreter.get_signature_runner(signature.name)
+        except (ValueError, RuntimeError) as error:
+            raise ModelError(f"LiteRT cannot load it: {error}") from error
+
+    def run(self, inputs: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+        """Runs once; the first dimension's size is whatever the arrays have."""
+        try:
+            answers: dict[str, npt.NDArray[Any]] = self._runner(**inputs)
+        except (ValueError, RuntimeError) as error:
+            raise ModelError(f"LiteRT cannot run it: {error}") from error
+        return {name: np.array(value) for name, value in answers.items()}
+
+
+def batch_of(signature: Signature) -> int:
+    """Returns how many rows a call takes: -1 when that is free.
+
+    Raises:
+        ModelError: Inputs disagree, or one has no dimension to put rows in.
+    """
+    sizes = {spec.shape[0] if spec.shape else None for spec in signature.inputs}
+    batch = sizes.pop() if len(sizes) == 1 else None
+    if batch is None:
+        shapes = ", ".join(f"{spec.name} {list(spec.shape)}" for spec in signature.inputs)
+        raise ModelError(f"inputs without a common first dimension ({shapes}) cannot be scored")
+    return batch if batch > 0 else FREE

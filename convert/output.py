@@ -1,0 +1,57 @@
+"""The folder that results go to: whole, or as it was before."""
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from convert.errors import OutputError
+
+
+@contextlib.contextmanager
+def workspace(out: Path) -> Iterator[Path]:
+    """Gives a folder to work in on `out`'s file system; it is gone afterwards.
+
+    Made before the long work begins, so that a folder that cannot be written is found out at once.
+
+    Raises:
+        OutputError: `out` is a file, or nothing can be made there.
+    """
+    home = out
+    while not home.exists():
+        home = home.parent
+    if not home.is_dir():
+        raise OutputError(f"--out {out}: {home} is a file: expected a folder, there already or not")
+    try:
+        scratch = Path(tempfile.mkdtemp(prefix=".convert-", dir=home))
+    except OSError as error:
+        raise OutputError(f"--out {out}: cannot write in {home}: {error.strerror}") from error
+    try:
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def publish(files: Mapping[str, bytes], scratch: Path, out: Path) -> None:
+    """Writes the files to `scratch`, then moves them to `out`.
+
+    A folder that is new appears whole. In one that exists each file is replaced whole, and other
+    files are left alone; model.json's sha256 says which model.tflite it belongs to.
+
+    Raises:
+        OutputError: Something cannot be written; `out` is then as it was, or lacks later files.
+    """
+    ready = scratch / "ready"
+    try:
+        ready.mkdir()
+        for name, content in files.items():
+            (ready / name).write_bytes(content)
+        if out.exists():
+            for name in files:
+                (ready / name).replace(out / name)
+        else:
+            out.parent.mkdir(parents=True, exist_ok=True)
+            ready.rename(out)
+    except OSError as error:
+        raise OutputError(f"--out {out}: cannot be written: {error.strerror}") from error

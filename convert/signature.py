@@ -1,0 +1,220 @@
+"""Names, dtypes and shapes of a .tflite file's inputs and outputs: read, and mended in the file."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from convert.errors import ModelError
+
+DEFAULT = "serving_default"
+FREE = -1
+
+# TensorType in LiteRT's schema -> numpy's name. Strings, complex numbers and 4-bit integers are
+# left out on purpose: nothing between the client and the model carries them.
+_DTYPES = {
+    0: "float32",
+    1: "float16",
+    2: "int32",
+    3: "uint8",
+    4: "int64",
+    6: "bool",
+    7: "int16",
+    9: "int8",
+    10: "float64",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorSpec:
+    """One input or output.
+
+    Attributes:
+        name: As clients say it.
+        dtype: numpy's name.
+        shape: Sizes; -1 is a free dimension.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Renders one entry of model.json's `signature`."""
+        return {"name": self.name, "dtype": self.dtype, "shape": list(self.shape)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signature:
+    """What a model is called with and what it answers."""
+
+    name: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Renders model.json's `signature`."""
+        return {
+            "name": self.name,
+            "inputs": [spec.to_json() for spec in self.inputs],
+            "outputs": [spec.to_json() for spec in self.outputs],
+        }
+
+
+def parse(content: bytes) -> Any:  # noqa: ANN401  the schema's generated classes have no types
+    """Turns a .tflite file into objects.
+
+    Raises:
+        ModelError: The file is damaged.
+    """
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    try:
+        model = flatbuffer_utils.convert_bytearray_to_object(content)
+    except Exception as error:  # whatever an offset into nowhere leads to
+        raise ModelError(f"damaged .tflite file: {type(error).__name__}: {error}") from error
+    if not model.subgraphs:
+        raise ModelError("damaged .tflite file: no graph inside")
+    return model
+
+
+def serialize(model: Any) -> bytes:  # noqa: ANN401  see parse
+    """Turns objects back into a .tflite file; the same objects always give the same bytes."""
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+
+
+def read(content: bytes) -> Signature:
+    """Reads the signature that is served: `serving_default`, or the only one there is.
+
+    Raises:
+        ModelError: There is none, there are several others, or a tensor's dtype cannot be served.
+    """
+    model = parse(content)
+    chosen = _chosen(model)
+    tensors = model.subgraphs[chosen.subgraphIndex or 0].tensors
+    return Signature(
+        name=_text(chosen.signatureKey),
+        inputs=tuple(_spec(entry, tensors) for entry in chosen.inputs),
+        outputs=tuple(_spec(entry, tensors) for entry in chosen.outputs),
+    )
+
+
+def with_signature(content: bytes) -> bytes:
+    """Gives a file without signatures one, named after its tensors; returns others as they are.
+
+    Converters before 2021 wrote none; a tensor called `serving_default_image:0` becomes `image`.
+    """
+    model = parse(content)
+    if model.signatureDefs:
+        return content
+    from ai_edge_litert.schema_py_generated import SignatureDefT, TensorMapT
+
+    graph = model.subgraphs[0]
+
+    def entries(indices: Any) -> list[Any]:  # noqa: ANN401  a numpy array of the schema's
+        made, seen = [], set[str]()
+        for index in indices:
+            plain = re.sub(rf"^{DEFAULT}_|:\d+$", "", _text(graph.tensors[index].name)) or "tensor"
+            name = plain if plain not in seen else f"{plain}_{index}"
+            seen.add(name)
+            entry = TensorMapT()
+            entry.name, entry.tensorIndex = name.encode(), int(index)
+            made.append(entry)
+        return made
+
+    signature = SignatureDefT()
+    signature.signatureKey, signature.subgraphIndex = DEFAULT.encode(), 0
+    signature.inputs, signature.outputs = entries(graph.inputs), entries(graph.outputs)
+    model.signatureDefs = [signature]
+    return serialize(model)
+
+
+def rename_outputs(content: bytes, names: Mapping[str, str]) -> bytes:
+    """Renames outputs of the served signature; names that are not there are left alone."""
+    model = parse(content)
+    for entry in _chosen(model).outputs:
+        old = _text(entry.name)
+        entry.name = names.get(old, old).encode()
+    return serialize(model)
+
+
+def with_free_dimensions(content: bytes, of: Signature) -> bytes:
+    """Puts back the free dimensions of `of` where quantization lost them.
+
+    The quantizer puts a new tensor before a float output and copies only today's shape, batch 1.
+    """
+    model = parse(content)
+    chosen = _chosen(model)
+    tensors = model.subgraphs[chosen.subgraphIndex or 0].tensors
+    shapes = {spec.name: spec.shape for spec in (*of.inputs, *of.outputs)}
+    changed = False
+    for entry in (*chosen.inputs, *chosen.outputs):
+        tensor, shape = tensors[entry.tensorIndex], shapes[_text(entry.name)]
+        if FREE in shape and _shape(tensor) != shape:
+            tensor.shapeSignature = list(shape)
+            changed = True
+    return serialize(model) if changed else content
+
+
+def refuse_quantized(content: bytes) -> None:
+    """Refuses a file whose weights are not plain floats any more.
+
+    Raises:
+        ModelError: Some tensor is quantized or stored in 16 bits; the first is named.
+    """
+    model = parse(content)
+    for graph in model.subgraphs:
+        for tensor in graph.tensors:
+            details = tensor.quantization
+            scaled = details is not None and details.scale is not None and len(details.scale) > 0
+            if scaled or tensor.type == 1:
+                raise ModelError(
+                    f"already quantized (tensor {_text(tensor.name)!r} is "
+                    f"{_DTYPES.get(tensor.type, tensor.type)}): expected a float32 model, "
+                    "because numbers once rounded cannot be judged against the original"
+                )
+
+
+def refuse_custom_operators(content: bytes) -> None:
+    """Refuses operators that LiteRT does not carry itself.
+
+    Raises:
+        ModelError: There are custom or Flex operators; all are named.
+    """
+    model = parse(content)
+    custom = sorted({_text(code.customCode) for code in model.operatorCodes if code.customCode})
+    if custom:
+        raise ModelError(
+            f"needs operators that LiteRT does not have: {', '.join(custom)}: "
+            "rebuild the layer that makes them from plain operations"
+        )
+
+
+def _chosen(model: Any) -> Any:  # noqa: ANN401  see parse
+    found = {_text(entry.signatureKey): entry for entry in model.signatureDefs or []}
+    if DEFAULT in found:
+        return found[DEFAULT]
+    if len(found) == 1:
+        return next(iter(found.values()))
+    names = ", ".join(sorted(found)) or "none"
+    raise ModelError(f"signatures: {names}: expected one called {DEFAULT}, or only one")
+
+
+def _spec(entry: Any, tensors: Any) -> TensorSpec:  # noqa: ANN401  see parse
+    name, tensor = _text(entry.name), tensors[entry.tensorIndex]
+    dtype = _DTYPES.get(tensor.type)
+    if dtype is None:
+        raise ModelError(f"{name!r} has a dtype that cannot be served: expected numbers")
+    return TensorSpec(name=name, dtype=dtype, shape=_shape(tensor))
+
+
+def _shape(tensor: Any) -> tuple[int, ...]:  # noqa: ANN401  see parse
+    signature = tensor.shapeSignature
+    sizes = tensor.shape if signature is None or len(signature) == 0 else signature
+    return tuple(int(size) for size in (() if sizes is None else sizes))
+
+
+def _text(value: bytes | str | None) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value or ""
