@@ -134,6 +134,4 @@ def _last_words(log: Path) -> str:
 
 
 def _docker(*arguments: str, show: bool = False) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        ["docker", *arguments], capture_output=not show, text=True, check=False
-    )
+    return subprocess.run(["docker", *arguments], capture_output=not show, text=True, check=False)

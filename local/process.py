@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 STOP_SECONDS = 30.0
 
 
-def start(
-    command: list[str], log: Path, env: Mapping[str, str] | None = None
-) -> dict[str, Any]:
+def start(command: list[str], log: Path, env: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Start a process in a session of its own: Ctrl-C in the terminal must not reach it.
 
     Returns:

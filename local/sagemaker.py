@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import http.client
+import ipaddress
 import json
 import threading
 from typing import TYPE_CHECKING, Any
@@ -134,9 +135,9 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     port = parser.parse_args().port
     application = DataPlane(str(port), DomainDispatcherApplication(create_backend_app))
-    gateway = docker(
-        "network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}"
-    ).strip()
+    # The daemon's own address on its bridge: the first of the subnet, as Docker assigns it.
+    subnet = docker("network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Subnet}}")
+    gateway = str(next(ipaddress.ip_network(subnet.strip()).hosts()))
     containers = make_server(gateway, port, application, threaded=True)
     threading.Thread(target=containers.serve_forever, daemon=True).start()
     make_server("127.0.0.1", port, application, threaded=True).serve_forever()

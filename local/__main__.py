@@ -1,0 +1,97 @@
+"""`python -m local up | preview | refresh | down | outputs`: the program on the embedded AWS."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+from local import demo, docker
+from local.errors import LocalError
+from local.home import Home, say
+from local.plan import Plan
+from local.stack import LocalStack, expect_no_changes
+
+STACKS_HELP = "the stack whose settings to use (default: local)"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; 0 done, 1 failed with one line, 7 changes where none were expected."""
+    arguments = _parser().parse_args(argv)
+    home = Home.default()
+    stack = LocalStack(home, arguments.stack, quiet=arguments.json)
+    try:
+        if arguments.command == "outputs":
+            _outputs(stack, as_json=arguments.json)
+            return 0
+        with home.locked():
+            _run(arguments, stack)
+    except LocalError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+def _run(arguments: argparse.Namespace, stack: LocalStack) -> None:
+    if arguments.command == "down":
+        _down(stack, discard=arguments.discard)
+        return
+    plan: Plan = getattr(stack, arguments.command)()
+    if arguments.json:
+        print(json.dumps(plan.document(), indent=1))
+    else:
+        say(f"{plan.summary()}")
+    if arguments.expect_no_changes:
+        expect_no_changes(plan)
+    if arguments.command == "up" and not arguments.json:
+        demo.show(stack)
+
+
+def _down(stack: LocalStack, *, discard: bool) -> None:
+    """Take one stack away; with the last one goes everything else that is ours."""
+    stack.down(discard=discard)
+    home = stack.home
+    stack_folder = home.root / "stacks" / stack.name
+    for path in sorted(stack_folder.rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+    stack_folder.rmdir()
+    if home.stacks():
+        say(f"stack {stack.name} is gone; still up: {', '.join(home.stacks())}")
+        return
+    if docker.stop(home):
+        say("stopped the Docker daemon that was started here")
+    elif docker.answers():
+        docker.docker("image", "rm", "--force", "thimble/lambda-python:3.11")
+    home.remove()
+    say(f"stack {stack.name} is gone, and with it everything this project kept on the machine")
+
+
+def _outputs(stack: LocalStack, *, as_json: bool) -> None:
+    outputs = stack.outputs()
+    if as_json:
+        print(json.dumps(outputs, indent=1))
+        return
+    for name, value in outputs.items():
+        say(f"{name:14} {value}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, text in {
+        "up": "deploy, and ask the API for a prediction",
+        "preview": "show what `up` would do",
+        "refresh": "show where AWS differs from what was deployed",
+        "down": "delete everything",
+        "outputs": "print what the program exports",
+    }.items():
+        command = commands.add_parser(name, help=text, description=text)
+        command.add_argument("--stack", default="local", help=STACKS_HELP)
+        command.add_argument("--json", action="store_true", help="print JSON as Pulumi does")
+        command.add_argument("--expect-no-changes", action="store_true", help="exit 7 on a change")
+        command.add_argument("--discard", action="store_true", help="down: protected or not")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,167 @@
+"""Runs the unchanged program against a deployment: configuration in, exports out."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import runpy
+import signal
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pulumi
+import yaml
+from pulumi.runtime import mocks, set_all_config
+from pulumi.runtime.stack import run_pulumi_func
+
+from local.engine import Monitor
+from local.errors import DeploymentError
+from local.home import PROJECT, say
+from local.values import MASK
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+    from local.engine import Deployment
+    from local.values import Properties
+
+INTERRUPTED = 130  # 128 + SIGINT, a shell's own convention
+
+
+def configuration(stack: str) -> dict[str, str]:
+    """A stack's configuration as Pulumi's engine hands it out: text, areas as JSON text.
+
+    Values of Pulumi.STACK.yaml stand over the defaults of Pulumi.yaml.
+
+    Raises:
+        DeploymentError: There is no such stack here.
+    """
+    path = PROJECT / f"Pulumi.{stack}.yaml"
+    if not path.is_file():
+        known = sorted(p.name.split(".")[1] for p in PROJECT.glob("Pulumi.*.yaml"))
+        raise DeploymentError(f"no stack {stack!r} here; expected one of {', '.join(known)}")
+    project = yaml.safe_load((PROJECT / "Pulumi.yaml").read_text())
+    values: dict[str, Any] = (yaml.safe_load(path.read_text()) or {}).get("config") or {}
+    merged = {key: value for key, value in values.items() if ":" in key}
+    for key, described in (project.get("config") or {}).items():
+        if isinstance(described, dict) and "default" in described:
+            _default(merged, f"{project['name']}:{key}".split("."), described["default"])
+    return {key: _text(value) for key, value in merged.items()}
+
+
+def project_name() -> str:
+    """The project's name in Pulumi.yaml."""
+    return str(yaml.safe_load((PROJECT / "Pulumi.yaml").read_text())["name"])
+
+
+def run(
+    deployment: Deployment,
+    stack: str,
+    references: Callable[[str], Properties],
+) -> dict[str, Any]:
+    """Run __main__.py to its end.
+
+    Args:
+        deployment: Takes what the program registers.
+        stack: Its stack.
+        references: Outputs of another stack by its name.
+
+    Returns:
+        The exports that are known, secrets masked.
+
+    Raises:
+        DeploymentError: The program raised, or a resource failed.
+    """
+    previous = signal.signal(signal.SIGINT, _Interrupt(deployment))
+    try:
+        return asyncio.run(_run(deployment, stack, references))
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+async def _run(
+    deployment: Deployment, stack: str, references: Callable[[str], Properties]
+) -> dict[str, Any]:
+    # The monitor must be made inside the loop that runs the program, or it waits for ever.
+    monitor = Monitor(deployment, references)
+    mocks.set_mocks(
+        monitor.mocks,
+        project=project_name(),
+        stack=stack,
+        preview=deployment.preview,
+        logger=_logger(),
+        monitor=monitor,
+        organization="organization",
+    )
+    set_all_config(configuration(stack))
+    os.chdir(PROJECT)
+    sys.path.insert(0, str(PROJECT))
+    try:
+        await run_pulumi_func(_main)
+    except Exception as error:
+        raise _failure(deployment, error) from error
+    finally:
+        sys.path.remove(str(PROJECT))
+    if deployment.failures:
+        raise _failure(deployment, DeploymentError("a resource failed"))
+    root = pulumi.runtime.get_root_resource()
+    outputs: dict[str, Any] = root.outputs if root is not None else {}
+    return {name: await _shown(value) for name, value in outputs.items()}
+
+
+def _main() -> None:
+    runpy.run_path(str(PROJECT / "__main__.py"), run_name="__main__")
+
+
+async def _shown(value: Any) -> Any:  # noqa: ANN401 - exports are any JSON
+    output = pulumi.Output.from_input(value)
+    if await output.is_secret():
+        return MASK
+    return await output.future() if await output.is_known() else None
+
+
+def _failure(deployment: Deployment, error: Exception) -> DeploymentError:
+    if deployment.stopping.is_set():
+        return DeploymentError(
+            "stopped; what was done is recorded, and running this again continues from there"
+        )
+    if deployment.failures:
+        return DeploymentError("\n       ".join(dict.fromkeys(deployment.failures)))
+    return DeploymentError(f"the program failed: {error}")
+
+
+def _default(merged: dict[str, Any], path: list[str], value: Any) -> None:  # noqa: ANN401
+    *areas, key = path
+    for area in areas:
+        merged = merged.setdefault(area, {})
+    merged.setdefault(key, value)
+
+
+def _text(value: Any) -> str:  # noqa: ANN401 - any YAML
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _logger() -> logging.Logger:
+    """Where the program's `pulumi.log` lines go: warnings and errors to the terminal."""
+    logger = logging.getLogger("thimble.program")
+    if not logger.handlers:
+        logger.addHandler(logging.StreamHandler())
+        logger.setLevel(logging.WARNING)
+        logger.propagate = False
+    return logger
+
+
+class _Interrupt:
+    """Strictly private. Ctrl-C once: finish what is under way; twice: end at once."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        self._deployment = deployment
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        if self._deployment.stopping.is_set():
+            os._exit(INTERRUPTED)
+        self._deployment.stopping.set()
+        say("stopping after the steps under way (Ctrl-C again to end at once) ...")
