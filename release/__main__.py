@@ -1,7 +1,7 @@
 """`python -m release COMMAND`: the steps of a release, one command each.
 
-Exit code 0 done, 1 the thing checked is not as it must be, 2 the command line or its input is wrong,
-7 drift. Whatever goes wrong is one line on stderr.
+Exit code 0 done, 1 the thing checked is not as it must be, 2 the command line or its input is
+wrong, 7 drift. Whatever goes wrong is one line on stderr.
 """
 
 import argparse
@@ -31,7 +31,16 @@ def parser() -> argparse.ArgumentParser:
     """Build the command line."""
     top = argparse.ArgumentParser(prog="python -m release", description="The steps of a release.")
     commands = top.add_subparsers(dest="name", required=True, metavar="COMMAND")
+    _reviewing(commands)
+    _deploying(commands)
+    one = commands.add_parser("drift", help="is a stack still what its state says?")
+    _stack(one)
+    one.add_argument("--issue", action="store_true", help="open, update or close its issue")
+    one.set_defaults(command=_drift)
+    return top
 
+
+def _reviewing(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     one = commands.add_parser("preview", help="preview a stack; keep what may be published")
     _stack(one)
     one.add_argument("--out", type=Path, required=True, help="folder for STACK.json")
@@ -46,6 +55,11 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--summary", action="store_true", help="append to $GITHUB_STEP_SUMMARY")
     one.set_defaults(command=_comment)
 
+    one = commands.add_parser("needs", help="did every job before this one succeed?")
+    one.set_defaults(command=_needs)
+
+
+def _deploying(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     one = commands.add_parser("outputs", help="write a stack's outputs")
     _stack(one)
     one.add_argument("--out", type=Path, help="a JSON file; default stdout")
@@ -82,15 +96,6 @@ def parser() -> argparse.ArgumentParser:
     back.add_argument("--before", type=Path, help="outputs saved before the deployment")
     one.set_defaults(command=_rollback)
 
-    one = commands.add_parser("drift", help="is a stack still what its state says?")
-    _stack(one)
-    one.add_argument("--issue", action="store_true", help="open, update or close its issue")
-    one.set_defaults(command=_drift)
-
-    one = commands.add_parser("needs", help="did every job before this one succeed?")
-    one.set_defaults(command=_needs)
-    return top
-
 
 def _stack(one: argparse.ArgumentParser) -> None:
     one.add_argument("--stack", required=True)
@@ -107,6 +112,9 @@ def _preview(options: argparse.Namespace) -> int:
         options.stack, code=done.code, stdout=done.stdout, stderr=done.stderr
     )
     path = preview.save(seen, options.out)
+    # The comment may have to leave rows out and points here.
+    for step in seen.changes():
+        print(step.op, step.urn, *step.reasons)
     if seen.error:
         print(f"{seen.error}\nrelease preview: {options.stack} failed, see above", file=sys.stderr)
         return 1

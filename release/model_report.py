@@ -6,12 +6,14 @@ from typing import Any
 
 from release.errors import InputError
 from release.markdown import code, row
+from release.mask import mask
 
 _HEADER = (
     row("recipe", "size", "gzip", "{metric}", "drop", "agreement", "latency", "inside budget"),
     row("---", "--:", "--:", "--:", "--:", "--:", "--:", ":-:"),
 )
 _KIB = 1024
+_ERROR_LIMIT = 160
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -101,7 +103,11 @@ def _table(report: dict[str, Any]) -> str:
         if candidate["recipe"] == report["chosen"]:
             name = f"**{name}**"
         if candidate.get("error"):
-            lines.append(row(name, "", "", "", "", "", "", code(str(candidate["error"])[:160])))
+            lines.append(
+                row(
+                    name, "", "", "", "", "", "", code(mask(str(candidate["error"]))[:_ERROR_LIMIT])
+                )
+            )
             continue
         lines.append(
             row(

@@ -1,8 +1,8 @@
 """Returns a stack to a digest it has served before.
 
 The digest is still in the stack's own repository (`image.keepReleases`), so nothing is built,
-copied or promoted. It becomes the setting `image.digest`, which wins over `image.promoteFrom`: state
-and program agree afterwards, and the next `pulumi up` changes nothing while the setting stands.
+copied or promoted. It becomes the setting `image.digest`, which wins over `image.promoteFrom`:
+state and program agree afterwards, and while it stands the next `pulumi up` changes nothing.
 """
 
 import re

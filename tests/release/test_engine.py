@@ -1,0 +1,169 @@
+"""The two engines are driven by the same steps, as command lines."""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from release import drift, engine, rollback
+from release.engine import Embedded, Finished, Pulumi
+from release.errors import EngineError, InputError, ReleaseError
+from tests.release.conftest import FakeGitHub
+
+OLD = "sha256:" + "a" * 64
+NEW = "sha256:" + "b" * 64
+
+
+class Recorder:
+    """Runs nothing: remembers commands, and serves a stack whose digest `pin` changes."""
+
+    def __init__(self, *, code: int = 0, digest: str = NEW, obeys: bool = True) -> None:
+        self.code = code
+        self.digest = digest
+        self.obeys = obeys
+        self.commands: list[tuple[str, ...]] = []
+
+    def __call__(self, command: Sequence[str], *, capture: bool) -> Finished:
+        """Answer as either engine's command line does."""
+        words = tuple(command)
+        self.commands.append(words)
+        if "output" in words or "outputs" in words:
+            assert capture
+            return Finished(code=self.code, stdout=json.dumps({"image_digest": self.digest}))
+        for word in words:
+            if OLD in word and self.obeys:
+                self.digest = OLD
+        return Finished(code=self.code, stdout="~ digits [diff: ~memorySize]", stderr="said why")
+
+
+def test_pulumi_is_pinned_through_its_configuration() -> None:
+    """The digest becomes a setting of the stack, then an update runs."""
+    recorder = Recorder()
+
+    rollback.perform(Pulumi(recorder), "prod", OLD)
+
+    on = ("--stack", "prod", "--non-interactive")
+    assert [
+        ("pulumi", "stack", "output", "--json", *on),
+        ("pulumi", "config", "set", *on, "--path", "thimble:image.digest", OLD),
+        ("pulumi", "up", "--yes", "--skip-preview", *on),
+        ("pulumi", "stack", "output", "--json", *on),
+    ] == recorder.commands
+
+
+def test_the_embedded_engine_is_pinned_through_its_command_line() -> None:
+    """A rehearsal takes the same steps, without an account."""
+    recorder = Recorder()
+
+    rollback.perform(Embedded(Path("state"), recorder), "prod", OLD)
+
+    where = ("--stack", "prod", "--state", "state")
+    local = (sys.executable, "-m", "local")
+    assert [
+        (*local, "outputs", *where, "--json"),
+        (*local, "up", *where, "--config", f"thimble:image.digest={OLD}"),
+        (*local, "outputs", *where, "--json"),
+    ] == recorder.commands
+
+
+def test_a_stack_that_already_serves_the_digest_is_left_alone() -> None:
+    """Asking twice changes nothing twice."""
+    recorder = Recorder(digest=OLD)
+
+    assert "already serves" in rollback.perform(Pulumi(recorder), "prod", OLD)
+    assert 1 == len(recorder.commands)
+
+
+def test_a_rollback_that_did_not_take_is_an_error() -> None:
+    """The stack's own export has the last word."""
+    with pytest.raises(ReleaseError, match=rf"exports {NEW} after the rollback, not {OLD}"):
+        rollback.perform(Pulumi(Recorder(obeys=False)), "prod", OLD)
+
+
+def test_the_previous_digest_comes_from_the_saved_outputs() -> None:
+    """`--before` names what was served before the deployment."""
+    assert OLD == rollback.target("", {"image_digest": OLD})
+
+
+@pytest.mark.parametrize("before", [None, {}, {"image_digest": ""}])
+def test_a_first_deployment_has_nothing_to_return_to(before: dict[str, str] | None) -> None:
+    """There is no digest, and the message says what to do instead."""
+    with pytest.raises(InputError, match="first deployment"):
+        rollback.target("", before)
+
+
+def test_a_tag_is_no_digest() -> None:
+    """Only a digest names bytes."""
+    with pytest.raises(InputError, match=r"--to is 'v1.2.3'; expected a digest"):
+        rollback.target("v1.2.3", None)
+
+
+def test_drift_never_prints_outputs() -> None:
+    """Outputs may hold copies of secrets; the command suppresses them and changes nothing."""
+    recorder = Recorder(code=7)
+
+    difference = drift.look(Pulumi(recorder), "dev")
+
+    assert difference is not None
+    assert "memorySize" in difference
+    assert {"--preview-only", "--expect-no-changes", "--suppress-outputs"} <= set(
+        recorder.commands[0]
+    )
+
+
+def test_no_drift_is_none() -> None:
+    """Exit code 0 means that the cloud is what the state says."""
+    assert drift.look(Pulumi(Recorder(code=0)), "dev") is None
+
+
+def test_a_failed_comparison_is_not_drift() -> None:
+    """Any other code says nothing about drift, so it is an error."""
+    with pytest.raises(EngineError, match=r"(?s)exited with 3: .*said why"):
+        drift.look(Pulumi(Recorder(code=3)), "dev")
+
+
+def test_drift_has_one_issue_that_closes_itself(github: FakeGitHub) -> None:
+    """Opened once, updated while it lasts, closed when it ends, then silent."""
+    repository = github.repository()
+
+    told = [
+        drift.tell(repository, "dev", "~ one"),
+        drift.tell(repository, "dev", "~ one, ~ two"),
+        drift.tell(repository, "dev", None),
+        drift.tell(repository, "dev", None),
+    ]
+
+    assert [
+        "dev: drift, opened #1",
+        "dev: drift, updated #1",
+        "dev: no drift any more, closed #1",
+        "dev: no drift",
+    ] == told
+    assert 1 == len(github.issues)
+    assert "closed" == github.issues[0]["state"]
+    assert "~ one, ~ two" in github.issues[0]["body"]
+
+
+def test_each_stack_has_its_own_issue(github: FakeGitHub) -> None:
+    """Prod's drift does not overwrite dev's."""
+    for stack in ("dev", "prod"):
+        drift.tell(github.repository(), stack, "~ one")
+
+    assert ["Stack dev has drifted", "Stack prod has drifted"] == [
+        issue["title"] for issue in github.issues
+    ]
+
+
+def test_the_engine_is_chosen_by_flag_or_variable() -> None:
+    """A state folder means the embedded engine; otherwise it is the official one."""
+    assert Embedded(Path("a")) == engine.choose("a", {})
+    assert Embedded(Path("b")) == engine.choose(None, {"THIMBLE_LOCAL": "b"})
+    assert Pulumi() == engine.choose(None, {})
+
+
+def test_a_missing_command_line_is_explained() -> None:
+    """Without pulumi installed the message says how to go on."""
+    with pytest.raises(EngineError, match="no-such-pulumi is not on PATH"):
+        engine.run(("no-such-pulumi",), capture=True)

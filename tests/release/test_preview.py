@@ -1,0 +1,109 @@
+"""Reading the engine's preview without keeping what may not be published."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from release import preview
+from release.errors import InputError
+from release.preview import ERROR_LIMIT, Preview, Step
+
+URN = "urn:pulumi:dev::thimble::aws:lambda/function:Function::digits"
+DOCUMENT = {
+    "config": {"thimble:api": "swordfish"},
+    "steps": [
+        {
+            "op": "update",
+            "urn": URN,
+            "provider": "swordfish",
+            "oldState": {"outputs": {"environment": "swordfish"}},
+            "newState": {"inputs": {"environment": "swordfish"}},
+            "diffReasons": ["memorySize"],
+            "detailedDiff": {"memorySize": {"kind": "update"}},
+        }
+    ],
+    "changeSummary": {"update": 1},
+}
+
+
+def test_a_saved_preview_holds_no_property_values(tmp_path: Path) -> None:
+    """Only operation, name and reasons reach the file that leaves the machine."""
+    seen = preview.from_output("dev", code=0, stdout=json.dumps(DOCUMENT), stderr="")
+
+    saved = preview.save(seen, tmp_path)
+
+    assert "swordfish" not in saved.read_text()
+    assert Preview(stack="dev", steps=(Step(op="update", urn=URN, reasons=("memorySize",)),)) == (
+        preview.load(saved)
+    )
+
+
+def test_a_document_straight_from_pulumi_is_read_as_well(tmp_path: Path) -> None:
+    """`comment` takes the engine's own file; the stack is the file's name."""
+    path = tmp_path / "dev.json"
+    path.write_text(json.dumps(DOCUMENT))
+
+    assert preview.from_document("dev", DOCUMENT) == preview.load(path)
+
+
+def test_a_failed_preview_keeps_its_diagnostics_masked() -> None:
+    """The engine's error messages are the preview's text, without what looks secret."""
+    document = {
+        "steps": [],
+        "diagnostics": [
+            {"severity": "warning", "message": "old"},
+            {"severity": "error", "message": "model missing\npassword=hunter22"},
+        ],
+    }
+
+    seen = preview.from_output("dev", code=1, stdout=json.dumps(document), stderr="exit status 1")
+
+    assert "model missing\npassword=[hidden]" == seen.error
+
+
+def test_a_failure_without_a_document_keeps_what_was_said() -> None:
+    """When the engine printed no JSON, its words are the text."""
+    seen = preview.from_output("dev", code=6, stdout="", stderr="error: no stack named 'dev' found")
+
+    assert "error: no stack named 'dev' found" == seen.error
+
+
+def test_a_failure_that_says_nothing_still_fails() -> None:
+    """A silent exit is an error with its code, never an empty success."""
+    assert (
+        preview.from_output("dev", code=3, stdout="", stderr="").error
+    ) == "the preview exited with 3 and said nothing"
+
+
+def test_success_without_a_document_is_a_failure() -> None:
+    """Exit 0 with something other than JSON is not taken for `no changes`."""
+    assert "hello" == preview.from_output("dev", code=0, stdout="hello", stderr="").error
+
+
+def test_a_long_failure_keeps_its_end() -> None:
+    """The cause stands at the end, so the beginning is what goes."""
+    text = preview.bounded("start " + "word " * 3_000 + "the cause")
+
+    assert ERROR_LIMIT + 2 >= len(text)
+    assert text.endswith("the cause")
+
+
+def test_destructive_steps_come_first_and_quiet_ones_not_at_all() -> None:
+    """Deletions lead; what stays the same is not a change."""
+    steps = [
+        Step(op=op, urn=op) for op in ("create", "same", "update", "delete", "replace", "read")
+    ]
+
+    changes = Preview(stack="dev", steps=tuple(steps)).changes()
+
+    assert ["delete", "replace", "update", "create"] == [step.op for step in changes]
+
+
+def test_a_file_that_is_no_preview_is_refused(tmp_path: Path) -> None:
+    """The message names the file and the command that writes it."""
+    path = tmp_path / "dev.json"
+    path.write_text("{")
+
+    with pytest.raises(InputError, match="python -m release preview --stack dev"):
+        preview.load(path)
