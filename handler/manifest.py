@@ -1,0 +1,138 @@
+"""model.json: what the deployed model is called, takes and gives. Read once, at start-up."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+
+from handler.errors import StartupError
+from handler.tensor import TYPECODES, TensorSpec
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_SCHEMA = 1
+_CHANNELS = {"gray": 1, "rgb": 3}
+
+
+class Picture:
+    """How a picture becomes the model's one input.
+
+    Args:
+        width: Pixels across, after resizing.
+        height: Pixels down, after resizing.
+        color: `gray` or `rgb`.
+        low: What pixel 0 becomes.
+        high: What pixel 255 becomes.
+        shape: Shape of the tensor for one picture, batch dimension first.
+    """
+
+    __slots__ = ("color", "height", "high", "low", "shape", "width")
+
+    def __init__(
+        self, width: int, height: int, color: str, low: float, high: float, shape: tuple[int, ...]
+    ) -> None:
+        self.width = width
+        self.height = height
+        self.color = color
+        self.low = low
+        self.high = high
+        self.shape = shape
+
+
+class Manifest:
+    """One deployed model, as model.json describes it.
+
+    Args:
+        document: The parsed model.json.
+
+    Raises:
+        StartupError: A key is missing, of another type, or at odds with the rest.
+    """
+
+    __slots__ = (
+        "inputs",
+        "labels",
+        "name",
+        "outputs",
+        "picture",
+        "recipe",
+        "sha256",
+        "signature",
+    )
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        if document.get("schema") != _SCHEMA:
+            raise StartupError(
+                f"model.json has schema {document.get('schema')!r}, expected {_SCHEMA}: "
+                "build the image and convert the model with the same release"
+            )
+        try:
+            signature = document["signature"]
+            self.name: str = document["name"]
+            self.sha256: str = document["sha256"]
+            self.recipe: str = document["recipe"]
+            self.signature: str = signature["name"]
+            self.inputs = tuple(map(_spec, signature["inputs"]))
+            self.outputs = tuple(map(_spec, signature["outputs"]))
+            self.labels: list[str] | None = document.get("labels")
+            picture = document.get("picture")
+            self.picture = None if picture is None else _picture(picture, self)
+        except (KeyError, TypeError, ValueError) as error:
+            raise StartupError(
+                f"model.json is not complete: {type(error).__name__} {error}; run convert again"
+            ) from error
+
+
+def read_manifest(directory: str) -> Manifest:
+    """Read `directory`/model.json.
+
+    Raises:
+        StartupError: The file is not there, is not JSON, or does not describe a model.
+    """
+    path = os.path.join(directory, "model.json")  # noqa: PTH118 - pathlib costs 4 ms of cold start
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - same
+            document = json.load(file)
+    except (OSError, ValueError) as error:
+        raise StartupError(f"cannot read {path}: {error}; MODEL_DIR names its folder") from error
+    return Manifest(document)
+
+
+def _spec(entry: dict[str, Any]) -> TensorSpec:
+    if entry["dtype"] not in TYPECODES:
+        raise StartupError(
+            f"model.json: '{entry['name']}' is {entry['dtype']}, which cannot be served; "
+            f"expected one of {', '.join(TYPECODES)}: give the model such an input or output"
+        )
+    scheme = entry.get("quantization")
+    quantization = None if scheme is None else (float(scheme["scale"]), int(scheme["zero_point"]))
+    return TensorSpec(entry["name"], entry["dtype"], tuple(entry["shape"]), quantization)
+
+
+def _picture(entry: dict[str, Any], manifest: Manifest) -> Picture:
+    """Check a card's picture against the signature, so that a misfit fails the build, not a request."""
+    width, height, color = int(entry["width"]), int(entry["height"]), entry["color"]
+    low, high = map(float, entry["range"])
+    if color not in _CHANNELS:
+        raise StartupError(f"model.json: picture color is {color!r}, expected gray or rgb")
+    if len(manifest.inputs) != 1 or len(manifest.outputs) != 1:
+        raise StartupError(
+            "model.json: a picture needs a model with one input and one output, this one has "
+            f"{len(manifest.inputs)} and {len(manifest.outputs)}: remove `picture` from the card"
+        )
+    spec = manifest.inputs[0]
+    channels = _CHANNELS[color]
+    for shape in (
+        (1, height, width, channels),
+        (1, height, width),
+        (1, height * width * channels),
+    ):
+        if spec.accepts(shape) and math.prod(shape) == height * width * channels:
+            return Picture(width, height, color, low, high, shape)
+    raise StartupError(
+        f"model.json: a {color} picture of {width}x{height} does not fit input '{spec.name}' of "
+        f"shape {list(spec.shape)}: mend `picture` in the card"
+    )

@@ -1,0 +1,55 @@
+"""JSON as RFC 8259 has it, read and written; Python's own module is laxer both ways."""
+
+from __future__ import annotations
+
+import json
+
+from handler.errors import BadRequestError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+
+def parse(body: bytes) -> object:
+    """Read one JSON document.
+
+    Refused, beside malformed text: NaN and Infinity, duplicate keys, text that is not UTF-8, nesting
+    beyond the interpreter's own limit and integers of more than 4,300 digits.
+
+    Raises:
+        BadRequestError: The body is not such a document.
+    """
+    try:
+        # Decoded here: json.loads would take UTF-16 too.
+        return _DECODER.decode(body.decode())
+    except UnicodeDecodeError as error:
+        raise BadRequestError(f"the body is not UTF-8 (byte {error.start}); send JSON") from error
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno} column {error.colno}"
+        raise BadRequestError(f"the body is not JSON: {error.msg.lower()} at {place}") from error
+    except RecursionError as error:
+        raise BadRequestError("the body is nested too deeply") from error
+    except ValueError as error:
+        raise BadRequestError("the body holds an integer of more than 4300 digits") from error
+
+
+def render(document: object) -> bytes:
+    """Write one JSON document on one line; a NaN that got this far is our own bug and raises."""
+    return json.dumps(document, allow_nan=False, separators=(",", ":")).encode()
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise BadRequestError(f"the body holds {name}, which is not JSON; send finite numbers")
+
+
+def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    document = dict(pairs)
+    if len(document) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise BadRequestError(f"the body holds the key '{twice:.64}' twice in one object")
+    return document
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_refuse_duplicates)
