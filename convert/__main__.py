@@ -5,6 +5,9 @@ Exit 0 done; 2 the input is wrong (one line on standard error); 3 no candidate i
 """
 
 import argparse
+import faulthandler
+import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -99,5 +102,13 @@ def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
+def _stop(*_: object) -> NoReturn:
+    sys.exit(128 + signal.SIGTERM)
+
+
 if __name__ == "__main__":
+    # Chatter is collected and dropped; where the C++ side dies of a signal, this still says where.
+    faulthandler.enable(os.dup(2))
+    # Unwinds, so that nothing half-written stays behind.
+    signal.signal(signal.SIGTERM, _stop)
     sys.exit(main())

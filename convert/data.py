@@ -87,13 +87,22 @@ def fit(examples: Examples, signature: Signature) -> Examples:
                 f"{examples.path}: input {spec.name!r} has rows of shape {list(array.shape[1:])}: "
                 f"the model expects {row}" + (" (-1: any size)" if FREE in row else "")
             )
-        if array.dtype.kind != np.dtype(spec.dtype).kind:
+        if not _same_kind(array, spec.dtype):
             raise DataError(
                 f"{examples.path}: input {spec.name!r} is {array.dtype}: the model expects "
                 f"{spec.dtype}, scaled as it was trained"
             )
         fitted[spec.name] = array.astype(spec.dtype)
     return Examples(path=examples.path, inputs=fitted, targets=examples.targets)
+
+
+def _same_kind(array: Array, dtype: str) -> bool:
+    """Whether the numbers mean the same in the dtype: floats for floats, integers that fit."""
+    wanted = np.dtype(dtype)
+    if array.dtype.kind in "iu" and wanted.kind in "iu":
+        bounds = np.iinfo(wanted)
+        return bool(array.min() >= bounds.min and array.max() <= bounds.max)
+    return array.dtype.kind == wanted.kind
 
 
 def _arrays(path: Path) -> dict[str, Array]:

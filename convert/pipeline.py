@@ -9,6 +9,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from convert import data, quantize, request, score
 from convert.card import Metric, Task
 from convert.choose import Candidate, choose
@@ -100,6 +102,8 @@ def _judge(asked: Request, source: Source) -> _Judge | None:
     examples = data.fit(asked.evaluation, source.signature)
     task, metric = request.judged_by(asked.card, score.task_of(examples))
     given = score.answers(source.original, examples, source.signature)
+    if not np.isfinite(given).all():
+        raise ModelError(f"{asked.card.model}: answers NaN or infinite on the evaluation data")
     targets = score.check_targets(examples, task, given)
     return _Judge(
         examples=examples,
@@ -129,6 +133,8 @@ def _candidate(
     if judge is None:
         return Candidate(recipe=recipe, content=content, gzip_size=compressed, latency_ms=latency)
     given = score.answers(model.run, judge.examples, source.signature)
+    if not np.isfinite(given).all():
+        return Candidate(recipe=recipe, error="answers NaN or infinite on the evaluation data")
     value = score.measure(judge.metric, given, judge.targets)
     lost = score.drop(judge.metric, judge.value, value, judge.targets)
     return Candidate(

@@ -1,8 +1,8 @@
 """Tells what a model file is, and refuses what must not be opened, without TensorFlow.
 
 A Keras file's layers are listed in it as JSON, which is read here before Keras gets to see the
-file: a Lambda layer is Python code in the file, a TFSMLayer loads another file. Keras' own safe mode
-is on as well; this names the layer and says what to do instead.
+file: a Lambda layer is Python code in the file, a TFSMLayer loads another file. Keras' own safe
+mode is on as well; this names the layer and says what to do instead.
 
 A SavedModel is a program by nature; TensorFlow offers no safe mode for it. Convert only what you
 trust, in a process that may do little.

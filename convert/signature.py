@@ -10,11 +10,11 @@ from convert.errors import ModelError
 DEFAULT = "serving_default"
 FREE = -1
 
-# TensorType in LiteRT's schema -> numpy's name. Strings, complex numbers and 4-bit integers are
-# left out on purpose: nothing between the client and the model carries them.
+_FLOAT16 = 1
+# TensorType in LiteRT's schema -> numpy's name, for inputs and outputs. Strings, complex numbers and
+# half floats are left out on purpose: nothing between the client and the model carries them.
 _DTYPES = {
     0: "float32",
-    1: "float16",
     2: "int32",
     3: "uint8",
     4: "int64",
@@ -153,7 +153,8 @@ def with_free_dimensions(content: bytes, of: Signature) -> bytes:
     for entry in (*chosen.inputs, *chosen.outputs):
         tensor, shape = tensors[entry.tensorIndex], shapes[_text(entry.name)]
         if FREE in shape and _shape(tensor) != shape:
-            tensor.shapeSignature = list(shape)
+            # LiteRT's C API believes a free dimension only of a tensor that is marked as ranked.
+            tensor.shapeSignature, tensor.hasRank = list(shape), True
             changed = True
     return serialize(model) if changed else content
 
@@ -169,10 +170,10 @@ def refuse_quantized(content: bytes) -> None:
         for tensor in graph.tensors:
             details = tensor.quantization
             scaled = details is not None and details.scale is not None and len(details.scale) > 0
-            if scaled or tensor.type == 1:
+            if scaled or tensor.type == _FLOAT16:
                 raise ModelError(
-                    f"already quantized (tensor {_text(tensor.name)!r} is "
-                    f"{_DTYPES.get(tensor.type, tensor.type)}): expected a float32 model, "
+                    f"already quantized (tensor {_text(tensor.name)!r} is not float32): "
+                    "expected a float32 model, "
                     "because numbers once rounded cannot be judged against the original"
                 )
 

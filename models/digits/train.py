@@ -74,13 +74,19 @@ def first_of_each(labels: Labels, count: int) -> npt.NDArray[np.intp]:
     return np.concatenate([np.flatnonzero(labels == digit)[:count] for digit in range(CLASSES)])
 
 
+def split() -> tuple[Pixels, Pixels, Labels, Labels]:
+    """Splits the digits, always alike: pixels to train on, held out, then the labels of both."""
+    pixels, labels = load_pixels()
+    parts: tuple[Pixels, Pixels, Labels, Labels] = tuple(
+        train_test_split(pixels, labels, test_size=HELD_OUT, random_state=SEED, stratify=labels)
+    )
+    return parts
+
+
 def write(folder: Path) -> float:
     """Trains and writes every file into `folder`; returns the accuracy on the held-out part."""
     keras.utils.set_random_seed(SEED)
-    pixels, labels = load_pixels()
-    train_x, test_x, train_y, test_y = train_test_split(
-        pixels, labels, test_size=HELD_OUT, random_state=SEED, stratify=labels
-    )
+    train_x, test_x, train_y, test_y = split()
     network = build()
     network.compile("adam", "sparse_categorical_crossentropy")
     network.fit(to_input(train_x), train_y, batch_size=32, epochs=EPOCHS, verbose=0)
