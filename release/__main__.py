@@ -73,7 +73,9 @@ def _deploying(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     one.add_argument("--earlier-outputs", type=Path, help="its outputs as JSON")
     one.add_argument("--commit", required=True, help="the commit released")
     one.add_argument("--digest", default="", help="the digest that was approved")
-    one.add_argument("--local", metavar="DIR", help="the embedded engine's state folder")
+    one.add_argument(
+        "--local", metavar="DIR", help="use the embedded engine, which keeps everything in DIR"
+    )
     one.set_defaults(command=_gate)
 
     one = commands.add_parser("smoke", help="ask a deployed API for a real prediction")
@@ -86,7 +88,9 @@ def _deploying(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     one.add_argument("--auth", choices=[auth.value for auth in smoke.Auth], default="iam")
     one.add_argument("--digest", default="", help="the digest --stack must be serving")
     one.add_argument("--timeout", type=float, default=120.0, help="seconds to wait for an answer")
-    one.add_argument("--local", metavar="DIR", help="the embedded engine's state folder")
+    one.add_argument(
+        "--local", metavar="DIR", help="use the embedded engine, which keeps everything in DIR"
+    )
     one.set_defaults(command=_smoke)
 
     one = commands.add_parser("rollback", help="return a stack to a digest it served before")
@@ -99,7 +103,9 @@ def _deploying(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def _stack(one: argparse.ArgumentParser) -> None:
     one.add_argument("--stack", required=True)
-    one.add_argument("--local", metavar="DIR", help="the embedded engine's state folder")
+    one.add_argument(
+        "--local", metavar="DIR", help="use the embedded engine, which keeps everything in DIR"
+    )
 
 
 def _engine(options: argparse.Namespace) -> engine.Engine:

@@ -110,13 +110,13 @@ class Pulumi:
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """The embedded engine, its state in a folder of this machine."""
+    """The embedded engine, everything it owns in one folder of this machine."""
 
-    state: Path
+    folder: Path
     run: Run = run
 
     def outputs(self, stack: str) -> dict[str, Any]:
-        """Read the outputs from the state folder."""
+        """Read the outputs from the folder."""
         return _outputs(stack, self.run(self._command("outputs", stack, "--json"), capture=True))
 
     def preview(self, stack: str) -> Finished:
@@ -124,8 +124,8 @@ class Embedded:
         return self.run(self._command("preview", stack, "--json"), capture=True)
 
     def drift(self, stack: str) -> Finished:
-        """Preview, expecting no changes: nothing but the program changes an emulated stack."""
-        return self.run(self._command("preview", stack, "--expect-no-changes"), capture=True)
+        """Compare the emulated cloud with the state."""
+        return self.run(self._command("refresh", stack, "--expect-no-changes"), capture=True)
 
     def pin(self, stack: str, digest: str) -> None:
         """Update with the digest as a setting of this one run."""
@@ -133,12 +133,12 @@ class Embedded:
         _must(self.run(self._command("up", stack, *setting), capture=False), "python -m local up")
 
     def _command(self, verb: str, stack: str, *flags: str) -> tuple[str, ...]:
-        where = ("--stack", stack, "--state", str(self.state))
-        return (sys.executable, "-m", "local", verb, *where, *flags)
+        where = ("env", f"THIMBLE_HOME={self.folder}")
+        return (*where, sys.executable, "-m", "local", verb, "--stack", stack, *flags)
 
 
 def choose(local: str | None, environment: Mapping[str, str]) -> Engine:
-    """Return the embedded engine when a state folder is named, else the official command line.
+    """Return the embedded engine when its folder is named, else the official command line.
 
     Args:
         local: The value of `--local`.

@@ -57,10 +57,10 @@ def test_the_embedded_engine_is_pinned_through_its_command_line() -> None:
     """A rehearsal takes the same steps, without an account."""
     recorder = Recorder()
 
-    rollback.perform(Embedded(Path("state"), recorder), "prod", OLD)
+    rollback.perform(Embedded(Path("folder"), recorder), "prod", OLD)
 
-    where = ("--stack", "prod", "--state", "state")
-    local = (sys.executable, "-m", "local")
+    where = ("--stack", "prod")
+    local = ("env", "THIMBLE_HOME=folder", sys.executable, "-m", "local")
     assert [
         (*local, "outputs", *where, "--json"),
         (*local, "up", *where, "--config", f"thimble:image.digest={OLD}"),
@@ -157,7 +157,7 @@ def test_each_stack_has_its_own_issue(github: FakeGitHub) -> None:
 
 
 def test_the_engine_is_chosen_by_flag_or_variable() -> None:
-    """A state folder means the embedded engine; otherwise it is the official one."""
+    """A folder means the embedded engine; otherwise it is the official one."""
     assert Embedded(Path("a")) == engine.choose("a", {})
     assert Embedded(Path("b")) == engine.choose(None, {"THIMBLE_LOCAL": "b"})
     assert Pulumi() == engine.choose(None, {})
