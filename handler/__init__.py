@@ -1,1 +1,1 @@
-"""What runs in the cloud: one model behind TF Serving's REST routes, on the standard library alone."""
+"""What runs in the cloud: one model behind TF Serving's routes, on the standard library alone."""

@@ -1,7 +1,7 @@
 """AWS Lambda's way in: API Gateway's HTTP API events (payload 2.0) <-> requests and answers.
 
-Importing this module loads the model: Lambda does that once per execution environment, before the first
-event, and a model that cannot be served fails the initialisation with its reason.
+Importing this module loads the model: Lambda does that once per execution environment, before the
+first event, and a model that cannot be served fails the initialisation with its reason.
 """
 
 from __future__ import annotations

@@ -12,9 +12,9 @@ HandlerError
     ├── NotReadyError            503  the model's backend cannot answer now
     └── BackendTimeoutError      504  the model's backend took too long
 
-A RequestError's text goes to the client as it stands, so it names what the client sent and what was
-expected, on one line, and never a path or another exception's text. `service.py` turns each into its
-status, in one place.
+A RequestError's text goes to the client as it stands, so it names what the client sent and what
+was expected, on one line, and never a path or another exception's text. `service.py` turns each
+into its status, in one place.
 """
 
 from __future__ import annotations

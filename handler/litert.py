@@ -1,9 +1,9 @@
 """LiteRT through its C library and ctypes: a model loaded once, run many times.
 
-The stock Python binding needs numpy and a second runtime, 121 MB and 260 ms of cold start; the C library
-alone is 8 MB and 6 ms. This file follows the ABI of libLiteRt.so 2.3.0 (headers: google-ai-edge/LiteRT,
-litert/c/). Every argument type is declared, because ctypes would cut a bare int to 32 bits where the
-library reads a size_t.
+The stock Python binding needs numpy and a second runtime, 121 MB and 260 ms of cold start; the C
+library alone is 8 MB and 6 ms. This file follows the ABI of libLiteRt.so 2.3.0 (its headers are in
+google-ai-edge/LiteRT, litert/c/). Every argument type is declared, because ctypes would cut a bare
+int to 32 bits where the library reads a size_t.
 """
 
 from __future__ import annotations
@@ -156,9 +156,9 @@ class _Output:
     """Room for an output of any shape, because its shape is known only after the run.
 
     Where a model works out a shape as it runs (Keras' Flatten does, once the batch is free), LiteRT
-    announces the shape of the *last* run, and a buffer of that size is overrun by a larger batch: the
-    process dies, or answers with another request's numbers. So each output is given an address range that
-    no answer can fill. Pages of it take memory only once written.
+    announces the shape of the *last* run, and a larger batch overruns a buffer of that size: the
+    process dies, or rows are missing. So each output is given an address range that no answer can
+    fill. Pages of it take memory only once written.
     """
 
     __slots__ = ("address", "handle", "memory")
@@ -188,8 +188,8 @@ class Model:
 
     def __init__(self, library: str, path: str, signature: str) -> None:
         self._calls = _load(library)
-        # Warnings and errors still reach stderr. One INFO line of TensorFlow Lite's own remains: the C API
-        # has no setting for that logger.
+        # Warnings and errors still reach stderr. One INFO line of TensorFlow Lite's own remains:
+        # the C API has no setting for that logger.
         options = (_EnvironmentOption * 2)(
             _EnvironmentOption(_OPTION_LOG_SEVERITY, 0, _ANY_INT, _WARNING),
             _EnvironmentOption(_OPTION_ACCELERATORS, 0, _ANY_INT, _CPU),
@@ -216,7 +216,8 @@ class Model:
     ) -> dict[str, tuple[tuple[int, ...], array[Any]]]:
         """Run the model once.
 
-        Buffers live on between calls and are made anew only when a shape differs from the last call's.
+        Buffers live on between calls; input buffers are made anew when a shape differs from the
+        last call's.
 
         Args:
             values: For every input its concrete shape and its values, in the file's own dtype.
@@ -225,7 +226,8 @@ class Model:
             For every output its concrete shape and its values, in the file's own dtype.
 
         Raises:
-            BadRequestError: The shapes fit the signature one by one, but the model cannot run on them together.
+            BadRequestError: The shapes fit the signature one by one, but the model cannot run on
+                them together.
             LiteRtError: The library refused a call for another reason.
         """
         shapes = tuple(values[port.name][0] for port in self.inputs)

@@ -113,7 +113,7 @@ def _spec(entry: dict[str, Any]) -> TensorSpec:
 
 
 def _picture(entry: dict[str, Any], manifest: Manifest) -> Picture:
-    """Check a card's picture against the signature, so that a misfit fails the build, not a request."""
+    """Check a card's picture against the signature: a misfit fails the build, not a request."""
     width, height, color = int(entry["width"]), int(entry["height"]), entry["color"]
     low, high = map(float, entry["range"])
     if color not in _CHANNELS:

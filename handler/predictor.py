@@ -37,22 +37,23 @@ class Predictor:
         """Run the model once.
 
         Args:
-            tensors: One tensor per input name, in the dtype clients speak (float32 for quantized inputs).
+            tensors: One tensor per input name, in the dtype clients speak (float32 for quantized
+                inputs).
 
         Returns:
             One tensor per output name, in the signature's order.
 
         Raises:
-            BadRequestError: A tensor is missing, unknown, empty, of another dtype or shape, or not finite; or
-                the model's answer to these inputs is not finite.
+            BadRequestError: A tensor is missing, unknown, empty, of another dtype or shape, or not
+                finite; or the model's answer to these inputs is not finite.
         """
         self._check_names(tensors)
         for spec in self.manifest.inputs:
             _check_input(spec, tensors[spec.name])
         answers = self._backend.run(tensors)
         for name, tensor in answers.items():
-            # JSON has no NaN, and null would pass for a number somewhere. It is the client's to mend: the
-            # same model answers other inputs, so alarms on 5xx stay for our own faults.
+            # JSON has no NaN, and null would pass for a number somewhere. It is the client's to
+            # mend: the same model answers other inputs, so alarms on 5xx stay for our own faults.
             position = tensor.first_non_finite()
             if position is not None:
                 raise BadRequestError(

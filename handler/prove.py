@@ -1,7 +1,7 @@
 """`python3 -m handler.prove`: the image's own test, run while it is built.
 
-Loads the model as Lambda will, runs it on zeros and, where it takes pictures, decodes one. Prints one line
-and exits 0, or says on one line what is wrong and exits 1.
+Loads the model as Lambda will, runs it on zeros and, where it takes pictures, decodes one. Prints
+one line and exits 0, or says on one line what is wrong and exits 1.
 """
 
 from __future__ import annotations

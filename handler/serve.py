@@ -1,7 +1,8 @@
-"""`python3 -m handler.serve`: the same service on a socket, for SageMaker and for containers anywhere.
+"""`python3 -m handler.serve`: the same service on a socket, for SageMaker and other containers.
 
-Beside Lambda's routes it answers SageMaker's: `POST /invocations`, which is :predict for JSON and :image for
-pictures, and `GET /ping`. One thread a connection; the model itself runs one request at a time.
+Beside Lambda's routes it answers SageMaker's: `POST /invocations`, which is :predict for JSON and
+:image for pictures, and `GET /ping`. One thread a connection; the model itself runs one request at
+a time.
 """
 
 from __future__ import annotations

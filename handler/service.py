@@ -234,6 +234,7 @@ def _ok(document: object) -> Response:
     body = strict_json.render(document)
     if len(body) > MAX_BYTES:
         raise TooLargeError(
-            f"the answer has {len(body)} bytes, at most {MAX_BYTES} can be sent: ask for less at once"
+            f"the answer has {len(body)} bytes, at most {MAX_BYTES} can be sent: "
+            "ask for less at once"
         )
     return Response(200, body)

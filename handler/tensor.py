@@ -1,7 +1,7 @@
 """Tensors without numpy: an `array.array`, a shape and a dtype name.
 
-Neither `typing` nor `dataclasses` is imported anywhere at start-up: together they cost more than loading a
-small model does (10 ms against 2).
+Neither `typing` nor `dataclasses` is imported anywhere at start-up: together they cost more than
+loading a small model does (10 ms against 2).
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ class TensorSpec:
         name: The name in the signature.
         dtype: Name of the dtype inside the model, one of `TYPECODES`.
         shape: Dimensions, -1 for one that the caller chooses.
-        quantization: `(scale, zero_point)` when the model holds small integers here while clients speak
-            floats; None when both speak `dtype`.
+        quantization: `(scale, zero_point)` when the model holds small integers here while clients
+            speak floats; None when both speak `dtype`.
     """
 
     __slots__ = ("dtype", "name", "quantization", "shape")
@@ -142,15 +142,18 @@ def from_nested(value: object, spec: TensorSpec) -> Tensor:
     return Tensor(dtype, tuple(shape), values)
 
 
+def to_values(tensor: Tensor) -> list[Any]:
+    """The values as one flat list of Python's own numbers."""
+    if tensor.dtype == "float32":
+        return _shortest(tensor.values)
+    if tensor.dtype == "bool":
+        return list(map(bool, tensor.values))
+    return tensor.values.tolist()
+
+
 def to_nested(tensor: Tensor) -> object:
     """Write a tensor as nested lists that JSON renders; the inverse of `from_nested`."""
-    level: list[Any]
-    if tensor.dtype == "float32":
-        level = _shortest(tensor.values)
-    elif tensor.dtype == "bool":
-        level = list(map(bool, tensor.values))
-    else:
-        level = tensor.values.tolist()
+    level = to_values(tensor)
     if not tensor.shape:
         return level[0]
     for size in reversed(tensor.shape[1:]):

@@ -67,7 +67,7 @@ class HttpBackend:
     def _post(
         self, connection: http.client.HTTPConnection | None, body: bytes
     ) -> tuple[int, bytes]:
-        """Post once; and once more on a new connection, where the kept one turns out to be closed."""
+        """Post once; and once more on a new connection, should the kept one have been closed."""
         self._local.connection = None
         kept = connection is not None
         if connection is None:

@@ -24,7 +24,8 @@ _LIMITS = {"int8": (-128, 127), "uint8": (0, 255), "int16": (-32768, 32767)}
 class LiteRtBackend:
     """Runs model.tflite; checks it against model.json once, at start-up.
 
-    About half of all randomly corrupted .tflite files load and run, and answer nonsense: hence the sha256.
+    About half of all randomly corrupted .tflite files load, run and answer nonsense: hence the
+    sha256.
 
     Args:
         manifest: What model.json says.
@@ -32,7 +33,8 @@ class LiteRtBackend:
         library: Path of libLiteRt.so.
 
     Raises:
-        StartupError: The file is not there, is not the one model.json describes, or LiteRT refuses it.
+        StartupError: The file is not there, is not the one model.json describes, or LiteRT refuses
+            it.
     """
 
     def __init__(self, manifest: Manifest, directory: str, library: str) -> None:
@@ -79,7 +81,7 @@ class _Quantizer(dict[float, int]):
 
     def __missing__(self, value: float) -> int:
         exact = value / self._scale + self._zero_point
-        # Clamped before rounding: a value far outside the calibrated range saturates, as in LiteRT itself.
+        # A value far outside the calibrated range saturates, as in LiteRT itself.
         number = round(min(max(exact, self._low), self._high))
         self[value] = number
         return number

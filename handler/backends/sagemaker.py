@@ -17,7 +17,7 @@ _CONNECT_SECONDS = 5
 
 
 class SageMakerBackend:
-    """Invokes `SAGEMAKER_ENDPOINT`; boto3 finds region, credentials and endpoint URL in the environment.
+    """Invokes `SAGEMAKER_ENDPOINT`; boto3 finds region, credentials and URL in the environment.
 
     Args:
         manifest: What model.json says; model.tflite is not needed here.
@@ -32,7 +32,7 @@ class SageMakerBackend:
         self._endpoint = remote.setting(settings, "SAGEMAKER_ENDPOINT", "sagemaker")
         timeout = remote.timeout_seconds(settings)
         try:
-            import boto3  # half a second, which only this backend pays
+            import boto3  # half a second, which only this backend pays, before the first request
             from botocore import exceptions
             from botocore.config import Config
         except ImportError as error:

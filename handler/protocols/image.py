@@ -1,7 +1,7 @@
 """A picture in, labelled scores out.
 
-A picture comes as raw PNG or JPEG bytes, as base64 text, or as JSON `{"image": "<base64>"}`. Pillow is
-imported on the first picture: it costs 60 ms, which models without one never pay.
+A picture comes as raw PNG or JPEG bytes, as base64 text, or as JSON `{"image": "<base64>"}`. Pillow
+is imported on the first picture: it costs 60 ms, which models without one never pay.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from handler.errors import BadRequestError, NotFoundError, TooLargeError, UnsupportedMediaError
 from handler.protocols import strict_json
-from handler.tensor import Tensor, to_nested
+from handler.tensor import Tensor, to_values
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def render(tensors: Mapping[str, Tensor], manifest: Manifest) -> dict[str, objec
         NotFoundError: The model's output is not one row of scores.
     """
     (tensor,) = tensors.values()
-    scores: list[float] = to_nested(Tensor(tensor.dtype, (len(tensor.values),), tensor.values))  # type: ignore[assignment]
+    scores = to_values(tensor)
     labels = manifest.labels or list(map(str, range(len(scores))))
     if len(labels) != len(scores):
         raise NotFoundError(
@@ -132,8 +132,8 @@ def _decode(data: bytes, picture: Picture) -> bytes:
     except BadRequestError:
         raise
     except Exception as error:
-        # Pillow raises whatever it meets in a broken file (OSError, SyntaxError, ValueError, zlib.error):
-        # the bytes are the client's, so the fault is.
+        # Pillow raises whatever it meets in a broken file (OSError, SyntaxError, ValueError,
+        # zlib.error, ...): the bytes are the client's, so the fault is.
         raise BadRequestError("the picture is damaged: it cannot be decoded") from error
     size = (picture.width, picture.height)
     if upright.size != size:

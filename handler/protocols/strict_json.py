@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 def parse(body: bytes) -> object:
     """Read one JSON document.
 
-    Refused, beside malformed text: NaN and Infinity, duplicate keys, text that is not UTF-8, nesting
-    beyond the interpreter's own limit and integers of more than 4,300 digits.
+    Refused, beside malformed text: NaN and Infinity, duplicate keys, text that is not UTF-8,
+    nesting beyond the interpreter's own limit and integers of more than 4,300 digits.
 
     Raises:
         BadRequestError: The body is not such a document.

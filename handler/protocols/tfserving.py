@@ -1,7 +1,7 @@
 """TensorFlow Serving's REST protocol: `instances` (rows) or `inputs` (columns) <-> tensors.
 
-Left out, each with a 400: binary values (`{"b64": ...}`, only string tensors take them) and signatures
-other than the one the image was made for.
+Left out, each with a 400: binary values (`{"b64": ...}`, only string tensors take them) and
+signatures other than the one the image was made for.
 """
 
 from __future__ import annotations
