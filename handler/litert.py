@@ -1,9 +1,7 @@
-"""LiteRT through its C library and ctypes: a model loaded once, run many times.
+"""A model loaded once and run many times, through LiteRT's C library and nothing else.
 
 The stock Python binding needs numpy and a second runtime, 121 MB and 260 ms of cold start; the C
-library alone is 8 MB and 6 ms. This file follows the ABI of libLiteRt.so 2.3.0 (its headers are in
-google-ai-edge/LiteRT, litert/c/). Every argument type is declared, because ctypes would cut a bare
-int to 32 bits where the library reads a size_t.
+library alone is 8 MB and 6 ms.
 """
 
 from __future__ import annotations
@@ -12,29 +10,17 @@ import ctypes
 import math
 import mmap
 from array import array
-from ctypes import byref, c_char_p, c_int, c_int32, c_int64, c_size_t, c_uint32, c_void_p, memmove
+from ctypes import byref, c_int, c_void_p, memmove
 
 from handler.errors import BadRequestError, LiteRtError
+from handler.litert_library import EnvironmentOption, Layout, Library, TensorType
 from handler.tensor import TYPECODES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
-_STATUS = {
-    1: "invalid argument",
-    2: "out of memory",
-    3: "runtime failure",
-    4: "missing input tensor",
-    5: "unsupported",
-    6: "not found",
-    500: "file I/O",
-    501: "invalid flatbuffer",
-    502: "dynamic loading",
-    504: "compilation",
-    1000: "index out of bounds",
-}
 _DTYPES = {
     1: "float32",
     2: "int32",
@@ -58,71 +44,6 @@ _WRITE = 1
 _MAP_NORESERVE = 0x4000  # Linux; Python has no name for it
 _OUTPUT_ROOM = 1 << 30
 _RANK_BITS = 0x7F  # the eighth bit says that there are strides
-
-
-class _EnvironmentOption(ctypes.Structure):
-    _fields_ = (
-        ("tag", c_int),
-        ("padding", c_int),
-        ("type", c_int),
-        ("value", c_int64),
-    )
-
-
-class _Layout(ctypes.Structure):
-    _fields_ = (
-        ("rank", c_uint32),
-        ("dimensions", c_int32 * 8),
-        ("strides", c_uint32 * 8),
-    )
-
-
-class _TensorType(ctypes.Structure):
-    _fields_ = (("element", c_int32), ("layout", _Layout))
-
-
-_OUT = ctypes.POINTER(c_void_p)
-_COUNT = ctypes.POINTER(c_size_t)
-_TEXT = ctypes.POINTER(c_char_p)
-_TYPE = ctypes.POINTER(_TensorType)
-_CALLS: dict[str, tuple[Any, ...]] = {
-    "CreateEnvironment": (c_int, ctypes.POINTER(_EnvironmentOption), _OUT),
-    "CreateModelFromFile": (c_void_p, c_char_p, _OUT),
-    "CreateOptions": (_OUT,),
-    "SetOptionsHardwareAccelerators": (c_void_p, c_int),
-    "CreateCompiledModel": (c_void_p, c_void_p, c_void_p, _OUT),
-    "GetNumModelSignatures": (c_void_p, _COUNT),
-    "GetModelSignature": (c_void_p, c_size_t, _OUT),
-    "GetSignatureKey": (c_void_p, _TEXT),
-    "GetNumSignatureInputs": (c_void_p, _COUNT),
-    "GetNumSignatureOutputs": (c_void_p, _COUNT),
-    "GetSignatureInputName": (c_void_p, c_size_t, _TEXT),
-    "GetSignatureOutputName": (c_void_p, c_size_t, _TEXT),
-    "GetSignatureInputTensorByIndex": (c_void_p, c_size_t, _OUT),
-    "GetSignatureOutputTensorByIndex": (c_void_p, c_size_t, _OUT),
-    "GetRankedTensorType": (c_void_p, _TYPE),
-    "CompiledModelResizeInputTensor": (
-        c_void_p,
-        c_size_t,
-        c_size_t,
-        ctypes.POINTER(c_int),
-        c_size_t,
-    ),
-    "GetCompiledModelInputBufferRequirements": (c_void_p, c_size_t, c_size_t, _OUT),
-    "GetCompiledModelOutputTensorLayouts": (
-        c_void_p,
-        c_size_t,
-        c_size_t,
-        ctypes.POINTER(_Layout),
-        ctypes.c_bool,
-    ),
-    "CreateManagedTensorBufferFromRequirements": (c_void_p, _TYPE, c_void_p, _OUT),
-    "CreateTensorBufferFromHostMemory": (_TYPE, c_void_p, c_size_t, c_void_p, _OUT),
-    "GetTensorBufferPackedSize": (c_void_p, _COUNT),
-    "LockTensorBuffer": (c_void_p, _OUT, c_int),
-    "UnlockTensorBuffer": (c_void_p,),
-    "RunCompiledModel": (c_void_p, c_size_t, c_size_t, _OUT, c_size_t, _OUT),
-}
 
 
 class Port:
@@ -187,21 +108,21 @@ class Model:
     """
 
     def __init__(self, library: str, path: str, signature: str) -> None:
-        self._calls = _load(library)
+        self._library = Library(library)
         # Warnings and errors still reach stderr. One INFO line of TensorFlow Lite's own remains:
         # the C API has no setting for that logger.
-        options = (_EnvironmentOption * 2)(
-            _EnvironmentOption(_OPTION_LOG_SEVERITY, 0, _ANY_INT, _WARNING),
-            _EnvironmentOption(_OPTION_ACCELERATORS, 0, _ANY_INT, _CPU),
+        options = (EnvironmentOption * 2)(
+            EnvironmentOption(_OPTION_LOG_SEVERITY, 0, _ANY_INT, _WARNING),
+            EnvironmentOption(_OPTION_ACCELERATORS, 0, _ANY_INT, _CPU),
         )
-        self._environment = self._make("CreateEnvironment", 2, options)
-        self._model = self._make("CreateModelFromFile", self._environment, path.encode())
+        self._environment = self._library.make("CreateEnvironment", 2, options)
+        self._model = self._library.make("CreateModelFromFile", self._environment, path.encode())
         self._index, handle = self._find(signature)
         self.inputs = self._ports(handle, "Input")
         self.outputs = self._ports(handle, "Output")
-        compilation = self._make("CreateOptions")
-        self._call("SetOptionsHardwareAccelerators", compilation, _CPU)
-        self._compiled = self._make(
+        compilation = self._library.make("CreateOptions")
+        self._library.call("SetOptionsHardwareAccelerators", compilation, _CPU)
+        self._compiled = self._library.make(
             "CreateCompiledModel", self._environment, self._model, compilation
         )
         self._shapes: tuple[tuple[int, ...], ...] | None = None
@@ -209,7 +130,7 @@ class Model:
         self._out = [self._output(port) for port in self.outputs]
         self._handles_in = (c_void_p * len(self.inputs))()
         self._handles_out = (c_void_p * len(self._out))(*[out.handle.value for out in self._out])
-        self._layouts = (_Layout * len(self._out))()
+        self._layouts = (Layout * len(self._out))()
 
     def run(
         self, values: Mapping[str, tuple[tuple[int, ...], array[Any]]]
@@ -237,7 +158,7 @@ class Model:
                 self._resize(shapes)
             for port, room in zip(self.inputs, self._in, strict=True):
                 self._write(room, values[port.name][1])
-            self._call(
+            self._library.call(
                 "RunCompiledModel",
                 self._compiled,
                 self._index,
@@ -264,20 +185,20 @@ class Model:
 
     def _find(self, signature: str) -> tuple[int, c_void_p]:
         names = []
-        for index in range(self._count("GetNumModelSignatures", self._model)):
-            handle = self._make("GetModelSignature", self._model, index)
-            names.append(self._text("GetSignatureKey", handle))
+        for index in range(self._library.count("GetNumModelSignatures", self._model)):
+            handle = self._library.make("GetModelSignature", self._model, index)
+            names.append(self._library.text("GetSignatureKey", handle))
             if names[-1] == signature:
                 return index, handle
         raise LiteRtError(f"the model has no signature '{signature}', it has {', '.join(names)}")
 
     def _ports(self, signature: c_void_p, side: str) -> tuple[Port, ...]:
         ports = []
-        for index in range(self._count(f"GetNumSignature{side}s", signature)):
-            name = self._text(f"GetSignature{side}Name", signature, index)
-            tensor = self._make(f"GetSignature{side}TensorByIndex", signature, index)
-            kind = _TensorType()
-            self._call("GetRankedTensorType", tensor, byref(kind))
+        for index in range(self._library.count(f"GetNumSignature{side}s", signature)):
+            name = self._library.text(f"GetSignature{side}Name", signature, index)
+            tensor = self._library.make(f"GetSignature{side}TensorByIndex", signature, index)
+            kind = TensorType()
+            self._library.call("GetRankedTensorType", tensor, byref(kind))
             dtype = _DTYPES.get(kind.element)
             if dtype is None:
                 raise LiteRtError(f"'{name}' has LiteRT element type {kind.element}, not served")
@@ -289,7 +210,7 @@ class Model:
         self._free()
         for index, (port, shape) in enumerate(zip(self.inputs, shapes, strict=True)):
             if -1 in port.shape:
-                self._call(
+                self._library.call(
                     "CompiledModelResizeInputTensor",
                     self._compiled,
                     self._index,
@@ -305,7 +226,7 @@ class Model:
         self._shapes = tuple(shapes)
 
     def _layout(self, *, update: bool) -> None:
-        self._call(
+        self._library.call(
             "GetCompiledModelOutputTensorLayouts",
             self._compiled,
             self._index,
@@ -315,29 +236,29 @@ class Model:
         )
 
     def _input(self, index: int, port: Port, shape: tuple[int, ...]) -> _Input:
-        requirements = self._make(
+        requirements = self._library.make(
             "GetCompiledModelInputBufferRequirements", self._compiled, self._index, index
         )
-        handle = self._make(
+        handle = self._library.make(
             "CreateManagedTensorBufferFromRequirements",
             self._environment,
             byref(_tensor_type(port, shape)),
             requirements,
         )
-        return _Input(handle, self._count("GetTensorBufferPackedSize", handle))
+        return _Input(handle, self._library.count("GetTensorBufferPackedSize", handle))
 
     def _output(self, port: Port) -> _Output:
         out = _Output()
         # Any shape will do here: the library only looks at the size of the memory.
         kind = _tensor_type(port, tuple(1 for _ in port.shape))
-        out.handle = self._make(
+        out.handle = self._library.make(
             "CreateTensorBufferFromHostMemory", byref(kind), out.address, _OUTPUT_ROOM, None
         )
         return out
 
     def _free(self) -> None:
         for room in self._in:
-            self._calls["DestroyTensorBuffer"](room.handle)
+            self._library.destroy(room.handle)
         self._in = []
 
     def _write(self, room: _Input, values: array[Any]) -> None:
@@ -345,58 +266,20 @@ class Model:
         if count * values.itemsize != room.size:
             raise LiteRtError(f"{count} values of {values.itemsize} B for {room.size} B")
         memory = c_void_p()
-        self._call("LockTensorBuffer", room.handle, byref(memory), _WRITE)
+        self._library.call("LockTensorBuffer", room.handle, byref(memory), _WRITE)
         memmove(memory, source, room.size)
-        self._call("UnlockTensorBuffer", room.handle)
-
-    def _call(self, name: str, *arguments: Any) -> None:  # noqa: ANN401 - ctypes'
-        status = self._calls[name](*arguments)
-        if status:
-            raise LiteRtError(f"LiteRt{name}: {_STATUS.get(status, 'error')} (status {status})")
-
-    def _make(self, name: str, *arguments: Any) -> c_void_p:  # noqa: ANN401 - as ctypes takes them
-        """Call a function that gives a handle through its last argument."""
-        handle = c_void_p()
-        self._call(name, *arguments, byref(handle))
-        return handle
-
-    def _count(self, name: str, *arguments: Any) -> int:  # noqa: ANN401 - ctypes'
-        count = c_size_t()
-        self._call(name, *arguments, byref(count))
-        return count.value
-
-    def _text(self, name: str, *arguments: Any) -> str:  # noqa: ANN401 - ctypes'
-        text = c_char_p()
-        self._call(name, *arguments, byref(text))
-        return (text.value or b"").decode()
+        self._library.call("UnlockTensorBuffer", room.handle)
 
 
-def _load(path: str) -> dict[str, Callable[..., int]]:
-    try:
-        library = ctypes.CDLL(path)
-        calls = {}
-        for name, arguments in _CALLS.items():
-            call = getattr(library, f"LiteRt{name}")
-            call.argtypes = arguments
-            calls[name] = call
-        destroy = library.LiteRtDestroyTensorBuffer
-    except (OSError, AttributeError) as error:
-        raise LiteRtError(f"cannot use {path}: {error}; LITERT_LIBRARY names it") from error
-    destroy.argtypes = (c_void_p,)
-    destroy.restype = None
-    calls["DestroyTensorBuffer"] = destroy
-    return calls
-
-
-def _tensor_type(port: Port, shape: tuple[int, ...]) -> _TensorType:
-    kind = _TensorType()
+def _tensor_type(port: Port, shape: tuple[int, ...]) -> TensorType:
+    kind = TensorType()
     kind.element = _ELEMENTS[port.dtype]
     kind.layout.rank = len(shape)
     kind.layout.dimensions[: len(shape)] = shape
     return kind
 
 
-def _read(port: Port, out: _Output, layout: _Layout) -> tuple[tuple[int, ...], array[Any]]:
+def _read(port: Port, out: _Output, layout: Layout) -> tuple[tuple[int, ...], array[Any]]:
     shape = _shape(layout)
     code = TYPECODES[port.dtype]
     values = array(code, bytes(array(code).itemsize * math.prod(shape)))
@@ -404,5 +287,5 @@ def _read(port: Port, out: _Output, layout: _Layout) -> tuple[tuple[int, ...], a
     return shape, values
 
 
-def _shape(layout: _Layout) -> tuple[int, ...]:
+def _shape(layout: Layout) -> tuple[int, ...]:
     return tuple(layout.dimensions[: layout.rank & _RANK_BITS])

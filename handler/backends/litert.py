@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from handler.manifest import Manifest
 
+_REMEMBERED = 65_536
 _LIMITS = {"int8": (-128, 127), "uint8": (0, 255), "int16": (-32768, 32767)}
 
 
@@ -48,6 +49,11 @@ class LiteRtBackend:
         self._outputs = manifest.outputs
         _check_ports("input", self._model.inputs, manifest.inputs)
         _check_ports("output", self._model.outputs, manifest.outputs)
+        self._quantizers = {
+            spec.name: _Quantizer(spec.quantization, _LIMITS[spec.dtype])
+            for spec in manifest.inputs
+            if spec.quantization is not None
+        }
         self._lock = Lock()
 
     def run(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -60,7 +66,10 @@ class LiteRtBackend:
         values = {}
         for spec in self._inputs:
             tensor = tensors[spec.name]
-            values[spec.name] = (tensor.shape, _quantize(tensor.values, spec))
+            numbers = tensor.values
+            if spec.quantization is not None:
+                numbers = self._quantizers[spec.name].quantize(numbers, TYPECODES[spec.dtype])
+            values[spec.name] = (tensor.shape, numbers)
         with self._lock:
             results = self._model.run(values)
         answers = {}
@@ -73,10 +82,9 @@ class LiteRtBackend:
 class _Quantizer(dict[float, int]):
     """Float -> integer, remembered: a picture has 256 different values in 150,000 pixels."""
 
-    def __init__(self, scale: float, zero_point: int, limits: tuple[int, int]) -> None:
+    def __init__(self, scheme: tuple[float, int], limits: tuple[int, int]) -> None:
         super().__init__()
-        self._scale = scale
-        self._zero_point = zero_point
+        self._scale, self._zero_point = scheme
         self._low, self._high = limits
 
     def __missing__(self, value: float) -> int:
@@ -86,13 +94,11 @@ class _Quantizer(dict[float, int]):
         self[value] = number
         return number
 
-
-def _quantize(values: array[Any], spec: TensorSpec) -> array[Any]:
-    if spec.quantization is None:
-        return values
-    scale, zero_point = spec.quantization
-    numbers = _Quantizer(scale, zero_point, _LIMITS[spec.dtype])
-    return array(TYPECODES[spec.dtype], map(numbers.__getitem__, values))
+    def quantize(self, values: array[Any], typecode: str) -> array[Any]:
+        """All of them, as an array of that typecode."""
+        if len(self) > _REMEMBERED:
+            self.clear()
+        return array(typecode, map(self.__getitem__, values))
 
 
 def _dequantize(values: array[Any], spec: TensorSpec) -> array[Any]:

@@ -150,7 +150,7 @@ def _check_pixels(image: Image) -> None:
 
 def _eight_bits(image: Image) -> Image:
     """Scale 16-bit grey down; Pillow's own conversion would clip it to white."""
-    return image.point(lambda value: value / 257, "L") if image.mode.startswith("I") else image
+    return image.point(lambda value: value / 257) if image.mode.startswith("I") else image
 
 
 def _tensor(pixels: bytes, picture: Picture) -> Tensor:
