@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from convert import signature
 from convert.data import Examples
 from convert.errors import DataError, ModelError
@@ -10,6 +12,7 @@ from convert.recipe import Recipe
 from convert.signature import FREE, Signature
 
 _EVERY = ".*"
+_CHUNK = 32
 
 
 def quantize(
@@ -36,11 +39,12 @@ def quantize(
         return float_model
     from litert_quantizer import quantizer
 
-    worker = quantizer.Quantizer(float_model, _rules(recipe))
+    rules = _rules(recipe)
+    worker = quantizer.Quantizer(float_model, rules.get_quantization_recipe())
     try:
         scales = None
-        if worker.need_calibration:
-            scales = worker.calibrate({of.name: _calls(calibration, of)}, num_threads=THREADS)
+        if recipe.needs_calibration:
+            scales = _scales(float_model, rules, of.name, _calls(calibration, of))
         made = worker.quantize(scales, enable_progress_bar=False, enable_progress_report=False)
     except (ValueError, RuntimeError, KeyError, NotImplementedError) as error:
         raise ModelError(f"recipe {recipe} does not work on this model: {error}") from error
@@ -70,20 +74,44 @@ def _rules(recipe: Recipe) -> Any:  # noqa: ANN401  the quantizer publishes no t
             rules.add_quantization_config(
                 _EVERY, edge, algorithm_key=algorithm_manager.AlgorithmName.NO_QUANTIZE
             )
-    return rules.get_quantization_recipe()
+    return rules
+
+
+def _scales(
+    float_model: bytes, rules: Any, signature_name: str, calls: list[dict[str, Any]]
+) -> Any:  # noqa: ANN401  the quantizer publishes no types
+    """Watches every tensor while the calls run, and keeps the widest range that each one reached.
+
+    The quantizer's own way, a moving average over the calls, cuts off what only some rows reach.
+    """
+    from litert_quantizer import calibrator
+
+    watcher = calibrator.Calibrator(float_model, num_threads=THREADS, qsv_update_func=_widest)
+    watcher.calibrate({signature_name: calls}, rules)
+    return watcher.get_model_qsvs()
+
+
+def _widest(known: dict[str, Any], seen: dict[str, Any]) -> dict[str, Any]:
+    if not known:
+        return seen
+    return {
+        "min": np.minimum(known["min"], seen["min"]),
+        "max": np.maximum(known["max"], seen["max"]),
+    }
 
 
 def _calls(calibration: Examples | None, of: Signature) -> list[dict[str, Any]]:
-    """Cuts the rows into calls: one row each, or as many as the model is fixed to."""
+    """Cuts the rows into calls, of as many rows as the model is fixed to."""
     if calibration is None:
         raise DataError("static quantization without calibration data")
     batch = batch_of(of)
-    step = 1 if batch == FREE else batch
+    step = min(_CHUNK, calibration.rows) if batch == FREE else batch
     if calibration.rows < step:
         raise DataError(
             f"{calibration.path}: {calibration.rows} rows: the model takes {step} at a time"
         )
     return [
         {name: array[start : start + step] for name, array in calibration.inputs.items()}
-        for start in range(0, calibration.rows - step + 1, step)
+        # A fixed batch leaves the last incomplete call out; ranges need no row in particular.
+        for start in range(0, calibration.rows - (batch - 1 if batch != FREE else 0), step)
     ]

@@ -11,7 +11,7 @@ DEFAULT = "serving_default"
 FREE = -1
 
 _FLOAT16 = 1
-# TensorType in LiteRT's schema -> numpy's name, for inputs and outputs. Strings, complex numbers and
+# TensorType in LiteRT's schema -> numpy's name, of inputs and outputs. Strings, complex numbers and
 # half floats are left out on purpose: nothing between the client and the model carries them.
 _DTYPES = {
     0: "float32",

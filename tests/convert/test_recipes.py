@@ -1,0 +1,88 @@
+"""Every recipe's file against the original."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ai_edge_litert.interpreter import Interpreter
+
+from convert.recipe import Recipe
+
+
+def ask(model: Path, x: Any, name: str = "features") -> Any:
+    """Runs a .tflite file on a whole batch."""
+    runner = Interpreter(model_path=str(model)).get_signature_runner("serving_default")
+    return next(iter(runner(**{name: x}).values()))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "tolerance", "share_of_float32"),
+    [
+        (Recipe.FLOAT32, 1e-4, 1.0),
+        (Recipe.FLOAT16, 5e-3, 0.75),
+        (Recipe.DYNAMIC_WI8_AFP32, 5e-2, 0.6),
+        (Recipe.STATIC_WI8_AI8, 5e-2, 0.6),
+    ],
+)
+def test_recipe_stays_near_the_original(
+    zoo: Any, convert: Any, recipe: Recipe, tolerance: float, share_of_float32: float
+) -> None:
+    """A recipe's answers differ from Keras' by no more than its tolerance, in a smaller file."""
+    outcome = convert(zoo.keras, "--recipe", recipe, "--calibration", zoo.calibration)
+    assert outcome.code == 0
+    answers = ask(outcome.out / "model.tflite", zoo.x)
+    np.testing.assert_allclose(zoo.model.predict(zoo.x, verbose=0), answers, atol=tolerance)
+    size = (outcome.out / "model.tflite").stat().st_size
+    assert size <= share_of_float32 * zoo.tflite.stat().st_size
+
+
+@pytest.mark.parametrize("recipe", list(Recipe))
+def test_inputs_and_outputs_stay_float_with_a_free_batch(
+    zoo: Any, convert: Any, recipe: Recipe
+) -> None:
+    """The file itself takes and gives float32 with a free batch, under the author's names."""
+    outcome = convert(zoo.keras, "--recipe", recipe, "--calibration", zoo.calibration)
+    runner = Interpreter(model_path=str(outcome.out / "model.tflite")).get_signature_runner(
+        "serving_default"
+    )
+    taken, given = runner.get_input_details()["features"], runner.get_output_details()["scores"]
+    assert (np.float32, [-1, 12]) == (taken["dtype"], taken["shape_signature"].tolist())
+    assert (np.float32, [-1, 4]) == (given["dtype"], given["shape_signature"].tolist())
+
+
+def test_int8_weights_are_int8(zoo: Any, convert: Any) -> None:
+    """A static file multiplies int8 weights, not floats that were rounded once."""
+    outcome = convert(zoo.keras, "--recipe", "static_wi8_ai8", "--calibration", zoo.calibration)
+    interpreter = Interpreter(model_path=str(outcome.out / "model.tflite"))
+    kinds = {tuple(tensor["shape"]): tensor["dtype"] for tensor in interpreter.get_tensor_details()}
+    assert np.int8 is kinds[32, 64]
+
+
+@pytest.mark.parametrize("form", ["keras", "h5", "saved_model", "tflite"])
+def test_every_form_gives_the_same_model(zoo: Any, convert: Any, form: str) -> None:
+    """A model answers alike whichever form it came in."""
+    outcome = convert(getattr(zoo, form), "--recipe", "dynamic_wi8_afp32")
+    assert outcome.code == 0
+    described = json.loads((outcome.out / "model.json").read_text())
+    assert "dynamic_wi8_afp32" == described["recipe"]
+    assert ["features"] == [entry["name"] for entry in described["signature"]["inputs"]]
+    answers = ask(outcome.out / "model.tflite", zoo.x)
+    np.testing.assert_allclose(zoo.model.predict(zoo.x, verbose=0), answers, atol=5e-2)
+
+
+def test_tflite_input_is_kept_as_it_is(zoo: Any, convert: Any) -> None:
+    """A float32 .tflite under recipe float32 comes out byte for byte."""
+    outcome = convert(zoo.tflite, "--recipe", "float32")
+    assert zoo.tflite.read_bytes() == (outcome.out / "model.tflite").read_bytes()
+
+
+def test_same_input_gives_the_same_bytes(zoo: Any, convert: Any) -> None:
+    """Two runs write the same model.tflite and model.json."""
+    arguments = (zoo.keras, "--recipe", "static_wi8_ai8", "--calibration", zoo.calibration)
+    first = convert(*arguments).out
+    before = [(first / name).read_bytes() for name in ("model.tflite", "model.json")]
+    second = convert(*arguments).out
+    after = [(second / name).read_bytes() for name in ("model.tflite", "model.json")]
+    assert before == after
