@@ -49,8 +49,12 @@ def _reviewing(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     one = commands.add_parser("comment", help="write the pull request's one comment")
     one.add_argument("--previews", type=Path, required=True, help="folder of STACK.json files")
     one.add_argument("--stages", nargs="+", required=True, help="stacks, in order of promotion")
-    one.add_argument("--report", type=Path, required=True, help="the model's report.json")
-    one.add_argument("--base-report", type=Path, help="the same, of the branch merged into")
+    one.add_argument(
+        "--reports",
+        type=Path,
+        required=True,
+        help="folder of report-head/report.json, and report-base/report.json to compare with",
+    )
     one.add_argument("--pull-request", type=int, help="number; without it, print only")
     one.add_argument("--summary", action="store_true", help="append to $GITHUB_STEP_SUMMARY")
     one.set_defaults(command=_comment)
@@ -71,12 +75,16 @@ def _deploying(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     one.add_argument("--source-outputs", type=Path, help="its outputs as JSON, `-` for stdin")
     one.add_argument("--earlier", help="the stack before it: same commit, same digest")
     one.add_argument("--earlier-outputs", type=Path, help="its outputs as JSON")
-    one.add_argument("--commit", required=True, help="the commit released")
+    one.add_argument("--commit", default="", help="the commit released; default: the checkout's")
     one.add_argument("--digest", default="", help="the digest that was approved")
     one.add_argument(
         "--local", metavar="DIR", help="use the embedded engine, which keeps everything in DIR"
     )
     one.set_defaults(command=_gate)
+
+    one = commands.add_parser("up", help="deploy a stack, under the policy pack")
+    _stack(one)
+    one.set_defaults(command=_up)
 
     one = commands.add_parser("smoke", help="ask a deployed API for a real prediction")
     where = one.add_mutually_exclusive_group(required=True)
@@ -137,11 +145,14 @@ def _comment(options: argparse.Namespace) -> int:
         else:
             error = "This preview did not run to its end; its job's log says why."
             previews.append(preview.Preview(stack=stage, error=error))
-    report = model_report.load(options.report) if options.report.exists() else None
-    # The branch merged into may have no model yet, or one that no longer converts.
-    base = options.base_report
-    compared = model_report.load(base) if base is not None and base.exists() else None
-    body = comment.compose(previews, report, compared, _run_url())
+    # The conversion may have failed, and the branch merged into may have no model yet.
+    report, base = (
+        model_report.load(path) if path.exists() else None
+        for path in (
+            options.reports / side / "report.json" for side in ("report-head", "report-base")
+        )
+    )
+    body = comment.compose(previews, report, base, _run_url())
     if options.summary:
         _append("GITHUB_STEP_SUMMARY", body)
     if options.pull_request is None:
@@ -174,16 +185,17 @@ def _gate(options: argparse.Namespace) -> int:
     earlier = None
     if options.earlier or options.earlier_outputs:
         earlier = _outputs_of(options, options.earlier, options.earlier_outputs)
+    commit = options.commit or engine.checked_out()
     digest = gate.require(
         options.source,
         source,
-        commit=options.commit,
+        commit=commit,
         digest=options.digest,
         earlier=earlier,
     )
     if os.environ.get("GITHUB_OUTPUT"):
         _append("GITHUB_OUTPUT", f"image_digest={digest}\n")
-    print(f"{options.source} runs {options.commit} as {digest}")
+    print(f"{options.source} runs {commit} as {digest}")
     return 0
 
 
@@ -191,6 +203,11 @@ def _outputs_of(options: argparse.Namespace, stack: str, path: Path | None) -> d
     if path is None:
         return _engine(options).outputs(stack)
     return engine.read_outputs(Path("/dev/stdin") if str(path) == "-" else path)
+
+
+def _up(options: argparse.Namespace) -> int:
+    _engine(options).up(options.stack)
+    return 0
 
 
 def _smoke(options: argparse.Namespace) -> int:

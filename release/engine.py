@@ -23,6 +23,11 @@ DIGEST_SETTING = "image.digest"
 POLICY_PACK = "policy"
 
 
+_HINTS = {
+    "pulumi": " (https://www.pulumi.com/docs/install), or rehearse without it: --local DIR",
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
     """A command that ran to its end."""
@@ -48,6 +53,9 @@ class Engine(Protocol):
     def preview(self, stack: str) -> Finished:
         """Print what an update would do, as JSON on stdout."""
 
+    def up(self, stack: str) -> None:
+        """Update the stack to what the program says."""
+
     def drift(self, stack: str) -> Finished:
         """Compare the cloud with the state; code 0 same, 7 different, else failed."""
 
@@ -65,8 +73,7 @@ def run(command: Sequence[str], *, capture: bool) -> Finished:
         done = subprocess.run(command, check=False, capture_output=capture, text=True)
     except FileNotFoundError as error:
         raise EngineError(
-            f"{command[0]} is not on PATH; install it (https://www.pulumi.com/docs/install), "
-            "or rehearse without it: --local DIR",
+            f"{command[0]} is not on PATH; install it{_HINTS.get(command[0], '')}",
             code=127,
             output="",
         ) from error
@@ -88,6 +95,11 @@ class Pulumi:
         """Preview under the policy pack, so a pull request fails where a deployment would."""
         command = ("pulumi", "preview", "--json", "--policy-pack", POLICY_PACK, *_on(stack))
         return self.run(command, capture=True)
+
+    def up(self, stack: str) -> None:
+        """Update under the policy pack, without asking: the reviewers have been asked."""
+        flags = ("--yes", "--skip-preview", "--policy-pack", POLICY_PACK)
+        _must(self.run(("pulumi", "up", *flags, *_on(stack)), capture=False), "pulumi up")
 
     def drift(self, stack: str) -> Finished:
         """Refresh in preview only. Outputs are suppressed: they may hold copies of secrets."""
@@ -123,6 +135,10 @@ class Embedded:
         """Preview without an account."""
         return self.run(self._command("preview", stack, "--json"), capture=True)
 
+    def up(self, stack: str) -> None:
+        """Update the emulated stack."""
+        _must(self.run(self._command("up", stack), capture=False), "python -m local up")
+
     def drift(self, stack: str) -> Finished:
         """Compare the emulated cloud with the state."""
         return self.run(self._command("refresh", stack, "--expect-no-changes"), capture=True)
@@ -146,6 +162,19 @@ def choose(local: str | None, environment: Mapping[str, str]) -> Engine:
     """
     folder = local or environment.get("THIMBLE_LOCAL")
     return Embedded(Path(folder)) if folder else Pulumi()
+
+
+def checked_out() -> str:
+    """Return the commit of this checkout.
+
+    Not GITHUB_SHA: for a signed or annotated tag that may name the tag itself.
+
+    Raises:
+        EngineError: This is no checkout.
+    """
+    done = run(("git", "rev-parse", "HEAD"), capture=True)
+    _must(done, "git rev-parse HEAD")
+    return done.stdout.strip()
 
 
 def read_outputs(path: Path) -> dict[str, Any]:

@@ -68,6 +68,32 @@ def test_the_embedded_engine_is_pinned_through_its_command_line() -> None:
     ] == recorder.commands
 
 
+def test_a_deployment_runs_under_the_policy_pack() -> None:
+    """No stack is deployed past the rules, and nobody is asked at a terminal."""
+    recorder = Recorder()
+
+    Pulumi(recorder).up("dev")
+    Pulumi(recorder).preview("dev")
+
+    for command in recorder.commands:
+        assert ("--policy-pack", "policy") == command[-5:-3]
+
+
+def test_the_embedded_engine_deploys_the_same_way() -> None:
+    """A rehearsal's deployment is the embedded engine's `up`."""
+    recorder = Recorder()
+
+    Embedded(Path("folder"), recorder).up("dev")
+
+    assert [("local", "up", "--stack", "dev")] == [command[-4:] for command in recorder.commands]
+
+
+def test_a_failed_deployment_is_an_error() -> None:
+    """The engine's own output has been shown; the line says that it failed."""
+    with pytest.raises(EngineError, match="pulumi up exited with 1"):
+        Pulumi(Recorder(code=1)).up("dev")
+
+
 def test_a_stack_that_already_serves_the_digest_is_left_alone() -> None:
     """Asking twice changes nothing twice."""
     recorder = Recorder(digest=OLD)

@@ -87,8 +87,8 @@ def test_the_comment_is_posted_with_whatever_is_there(
             "--stages",
             "dev",
             "prod",
-            "--report",
-            str(tmp_path / "none.json"),
+            "--reports",
+            str(tmp_path),
             "--pull-request",
             "7",
         ]
@@ -115,8 +115,8 @@ def test_the_comment_can_go_to_the_job_summary(
             str(tmp_path),
             "--stages",
             "local",
-            "--report",
-            str(tmp_path / "none.json"),
+            "--reports",
+            str(tmp_path),
             "--summary",
         ]
     )
