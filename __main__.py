@@ -3,52 +3,62 @@
 import pulumi
 
 from infra.api import PredictionApi, PredictionApiArgs
+from infra.endpoint import ModelEndpoint, ModelEndpointArgs
 from infra.function import PredictionFunction, PredictionFunctionArgs
-from infra.image import ModelImage, ModelImageArgs
-from infra.model import OptimizedModel, OptimizedModelProps
+from infra.release import built, promoted
 from infra.repository import ModelRepository, ModelRepositoryArgs
-from infra.settings import Settings
+from infra.settings import Backend, Settings
 from infra.source import commit
+from infra.watch import Watch, WatchArgs
 
 settings = Settings.from_config()
-
-model = OptimizedModel("model", OptimizedModelProps.of(settings.card, settings.recipe))
 
 repository = ModelRepository(
     "model",
     ModelRepositoryArgs(
         repository_name=settings.repository_name,
         keep_releases=settings.image.keep_releases,
+        shared_with=settings.image.shared_with,
         force_delete=settings.local,
         protect=settings.protect,
     ),
 )
 
-image = ModelImage(
-    "model",
-    ModelImageArgs(
-        card=settings.card,
-        artifact=model.artifact,
-        model_sha256=model.sha256,
-        repository_url=repository.url,
-        registry_id=repository.registry_id,
-        architecture=settings.architecture,
-        base_image=settings.image.base_image,
-        python=settings.image.python,
-    ),
-)
+release = promoted(settings, repository) if settings.promote_from else built(settings, repository)
+
+endpoint = None
+if settings.backend is Backend.SAGEMAKER:
+    endpoint = ModelEndpoint(
+        "endpoint",
+        ModelEndpointArgs(
+            endpoint_name=settings.endpoint_name,
+            image_uri=release.uri,
+            repository_arn=repository.arn,
+            kind=settings.endpoint.kind,
+            memory=settings.endpoint.memory,
+            max_concurrency=settings.endpoint.max_concurrency,
+            instance_type=settings.endpoint.instance_type,
+            min_instances=settings.endpoint.min_instances,
+            max_instances=settings.endpoint.max_instances,
+            invocations_per_instance=settings.endpoint.invocations_per_instance,
+            log_retention=settings.function.log_retention,
+        ),
+    )
 
 function = PredictionFunction(
     "prediction",
     PredictionFunctionArgs(
         function_name=settings.name,
-        image_uri=image.uri,
+        image_uri=release.uri,
         architecture=settings.architecture,
         memory=settings.function.memory,
         timeout=settings.function.timeout,
         ephemeral_storage=settings.function.ephemeral_storage,
         log_retention=settings.function.log_retention,
-        environment={"MODEL_BACKEND": settings.backend.value},
+        backend=settings.backend,
+        backend_url=settings.backend_url,
+        endpoint_name=endpoint.endpoint_name if endpoint else None,
+        endpoint_arn=endpoint.endpoint_arn if endpoint else None,
         provisioned_concurrency=settings.function.provisioned_concurrency,
         snap_start=settings.function.snap_start,
     ),
@@ -72,10 +82,29 @@ api = PredictionApi(
     ),
 )
 
+Watch(
+    "watch",
+    WatchArgs(
+        watch_name=settings.name,
+        function_name=function.function_name,
+        alias_name=function.alias_name,
+        api_id=api.api_id,
+        email=settings.watch.email,
+        errors=settings.watch.errors,
+        throttles=settings.watch.throttles,
+        p99_milliseconds=settings.watch.p99_milliseconds,
+        server_errors=settings.watch.server_errors,
+        monthly_budget=settings.watch.monthly_budget,
+    ),
+)
+
 pulumi.export("url", api.url)
-pulumi.export("image_digest", image.digest)
-pulumi.export("model_sha256", model.sha256)
-pulumi.export("recipe", model.chosen)
+pulumi.export("image_uri", release.uri)
+pulumi.export("image_digest", release.digest)
+pulumi.export("model_sha256", release.model_sha256)
+pulumi.export("recipe", release.recipe)
 pulumi.export("commit", commit())
 pulumi.export("function", function.function_name)
 pulumi.export("alias", function.alias_name)
+if endpoint:
+    pulumi.export("endpoint", endpoint.endpoint_name)

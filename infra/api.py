@@ -10,6 +10,7 @@ import pulumi_aws as aws
 HEALTH = "GET /ping"
 # Everything else: the function knows its own paths and says 404 and 405 in its own words.
 PREDICTIONS = "$default"
+PREFLIGHT = "OPTIONS /{proxy+}"
 
 ACCESS_LOG = json.dumps(
     {
@@ -130,6 +131,18 @@ class PredictionApi(pulumi.ComponentResource):
                 opts=child,
             ),
         ]
+        if args.cors_origins:
+            # Browsers ask first, without credentials, and $default would ask them for some.
+            routes.append(
+                aws.apigatewayv2.Route(
+                    f"{name}-preflight",
+                    api_id=api.id,
+                    route_key=PREFLIGHT,
+                    target=target,
+                    authorization_type="NONE",
+                    opts=child,
+                )
+            )
         logs = aws.cloudwatch.LogGroup(
             name,
             # API Gateway may write to groups of this prefix without a resource policy of ours.

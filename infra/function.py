@@ -1,7 +1,6 @@
 """PredictionFunction: the image as a Lambda function, published as versions behind an alias."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pulumi
 import pulumi_aws as aws
@@ -23,8 +22,10 @@ class PredictionFunctionArgs:
         timeout: Seconds.
         ephemeral_storage: MB of /tmp.
         log_retention: Days.
-        environment: The handler's settings.
-        endpoint_arn: The SageMaker endpoint the function may call, if it calls one.
+        backend: Where predictions are computed.
+        backend_url: The server's address, with backend http.
+        endpoint_name: The SageMaker endpoint to call, with backend sagemaker.
+        endpoint_arn: The same, as the one endpoint the function may call.
         provisioned_concurrency: Instances kept warm; 0 for none.
         snap_start: Whether versions start from a snapshot.
     """
@@ -36,7 +37,9 @@ class PredictionFunctionArgs:
     timeout: int = 28
     ephemeral_storage: int = 512
     log_retention: int = 30
-    environment: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    backend: str = "litert"
+    backend_url: str = ""
+    endpoint_name: pulumi.Input[str] | None = None
     endpoint_arn: pulumi.Input[str] | None = None
     provisioned_concurrency: int = 0
     snap_start: bool = False
@@ -94,7 +97,7 @@ class PredictionFunction(pulumi.ComponentResource):
             memory_size=args.memory,
             timeout=args.timeout,
             ephemeral_storage={"size": args.ephemeral_storage},
-            environment={"variables": args.environment} if args.environment else None,
+            environment={"variables": _environment(args)},
             logging_config={"log_format": "JSON", "log_group": logs.name},
             tracing_config={"mode": "Active"},
             snap_start={"apply_on": "PublishedVersions"} if args.snap_start else None,
@@ -131,3 +134,13 @@ class PredictionFunction(pulumi.ComponentResource):
                 "version": self.version,
             }
         )
+
+
+def _environment(args: PredictionFunctionArgs) -> dict[str, pulumi.Input[str]]:
+    """The handler's settings; those of other backends are left out, as it has no use for them."""
+    variables: dict[str, pulumi.Input[str]] = {"MODEL_BACKEND": args.backend}
+    if args.backend_url:
+        variables["BACKEND_URL"] = args.backend_url
+    if args.endpoint_name is not None:
+        variables["SAGEMAKER_ENDPOINT"] = args.endpoint_name
+    return variables

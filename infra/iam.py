@@ -43,5 +43,58 @@ def function_policy(
     return pulumi.Output.all(log_group_arn, endpoint_arn).apply(write)
 
 
+def endpoint_policy(
+    log_group_arn: pulumi.Input[str], repository_arn: pulumi.Input[str]
+) -> pulumi.Output[str]:
+    """What a SageMaker endpoint may do: pull its image and write its own log group."""
+
+    def write(known: list[Any]) -> str:
+        log_group, repository = known
+        return _document(
+            [
+                {
+                    "Effect": "Allow",
+                    "Action": [
+                        "ecr:BatchCheckLayerAvailability",
+                        "ecr:BatchGetImage",
+                        "ecr:GetDownloadUrlForLayer",
+                    ],
+                    "Resource": repository,
+                },
+                {
+                    "Effect": "Allow",
+                    "Action": "ecr:GetAuthorizationToken",
+                    # A token is for the caller, not for a repository.
+                    "Resource": "*",
+                },
+                {
+                    "Effect": "Allow",
+                    "Action": [
+                        "logs:CreateLogStream",
+                        "logs:DescribeLogStreams",
+                        "logs:PutLogEvents",
+                    ],
+                    "Resource": f"{log_group.removesuffix(':*')}:*",
+                },
+            ]
+        )
+
+    return pulumi.Output.all(log_group_arn, repository_arn).apply(write)
+
+
+def pull_policy(accounts: tuple[str, ...]) -> str:
+    """A repository's policy: which accounts may copy images out of it."""
+    return _document(
+        [
+            {
+                "Sid": "Promotion",
+                "Effect": "Allow",
+                "Principal": {"AWS": [f"arn:aws:iam::{account}:root" for account in accounts]},
+                "Action": ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+            }
+        ]
+    )
+
+
 def _document(statements: list[dict[str, Any]]) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": statements}, sort_keys=True)

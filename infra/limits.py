@@ -17,6 +17,10 @@ RETENTION_DAYS = (
 )
 # The gateway gives up at 30 s and answers 503 itself; below it, the handler's own error gets out.
 LONGEST_TIMEOUT = 29
+ACCOUNT = re.compile(r"\d{12}")
+# AWS's own processors carry a g after the generation: ml.c6g, ml.m7gd; but ml.g5 is a GPU.
+GRAVITON = re.compile(r"ml\.[a-z]+\d+g[a-z]*\.")
+SNAPSHOT_PYTHON = 12
 SERVERLESS_MEMORY = (1024, 2048, 3072, 4096, 5120, 6144)
 ENDPOINT_VARIABLES = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_LAMBDA", "AWS_ENDPOINT_URL_ECR")
 UNCHECKED = (
@@ -38,6 +42,9 @@ def image(image: "settings.ImageSettings") -> Iterator[str]:
             f"{image.base_image!r} does not tell; expected the base's Python, such as 3.13"
         )
     yield from _between("image.keepReleases", image.keep_releases, 2, 1000)
+    for account in image.shared_with:
+        if not ACCOUNT.fullmatch(account):
+            yield f"image.sharedWith holds {account!r}; expected account numbers of 12 digits"
 
 
 def function(function: "settings.FunctionSettings") -> Iterator[str]:
@@ -146,6 +153,37 @@ def combinations(
         )
 
 
+def hardware(
+    backend: str,
+    image: "settings.ImageSettings",
+    function: "settings.FunctionSettings",
+    endpoint: "settings.EndpointSettings",
+) -> Iterator[str]:
+    """What one image has to suit: the function, its snapshots, and the endpoint."""
+    minor = image.python.rpartition(".")[2]
+    if function.snap_start and minor.isdigit() and int(minor) < SNAPSHOT_PYTHON:
+        yield (
+            f"function.snapStart is on and image.baseImage {image.base_image!r} is Python "
+            f"{image.python}; snapshots want AWS's base image of Python 3.{SNAPSHOT_PYTHON} or "
+            "later"
+        )
+    if backend != "sagemaker":
+        return
+    arm = function.architecture == "arm64"
+    if endpoint.kind == "serverless" and arm:
+        yield (
+            "backend is sagemaker, endpoint.kind serverless and function.architecture arm64; "
+            "serverless endpoints run x86_64 images: set function.architecture to x86_64, or "
+            "endpoint.kind to instances"
+        )
+    if endpoint.kind == "instances" and arm != bool(GRAVITON.match(endpoint.instance_type)):
+        yield (
+            f"endpoint.instanceType is {endpoint.instance_type} and function.architecture "
+            f"{function.architecture}; both run the same image: choose "
+            f"{'a Graviton type such as ml.c6g.large' if arm else 'a type such as ml.c6i.large'}"
+        )
+
+
 def stage(stack: str, auth: str, architecture: str, promote_from: str) -> Iterator[str]:
     """What only a local stack may do, and what no stack may."""
     if auth == "none" and not is_local(stack):
@@ -204,7 +242,7 @@ def _accounts(value: object) -> bool:
     return (
         isinstance(value, list)
         and bool(value)
-        and all(re.fullmatch(r"\d{12}", str(account)) for account in value)
+        and all(ACCOUNT.fullmatch(str(account)) for account in value)
     )
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
+from infra import iam
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelRepositoryArgs:
@@ -14,12 +16,14 @@ class ModelRepositoryArgs:
     Attributes:
         repository_name: ECR's name: lower case, with slashes.
         keep_releases: How many of the newest tagged images are safe from expiry.
+        shared_with: Accounts that may copy images out, because they are promoted there.
         force_delete: Whether destroy may delete images too; only for stacks that hold nothing.
         protect: Whether Pulumi refuses to delete it.
     """
 
     repository_name: str
     keep_releases: int = 30
+    shared_with: tuple[str, ...] = ()
     force_delete: bool = False
     protect: bool = False
 
@@ -29,10 +33,12 @@ class ModelRepository(pulumi.ComponentResource):
 
     Attributes:
         url: ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME.
+        arn: The same, for policies.
         registry_id: The account.
     """
 
     url: pulumi.Output[str]
+    arn: pulumi.Output[str]
     registry_id: pulumi.Output[str]
 
     def __init__(
@@ -54,9 +60,17 @@ class ModelRepository(pulumi.ComponentResource):
             policy=lifecycle(args.keep_releases),
             opts=pulumi.ResourceOptions(parent=self),
         )
+        if args.shared_with:
+            aws.ecr.RepositoryPolicy(
+                name,
+                repository=repository.name,
+                policy=iam.pull_policy(args.shared_with),
+                opts=pulumi.ResourceOptions(parent=self),
+            )
         self.url = repository.repository_url
+        self.arn = repository.arn
         self.registry_id = repository.registry_id
-        self.register_outputs({"url": self.url, "registry_id": self.registry_id})
+        self.register_outputs({"url": self.url, "arn": self.arn, "registry_id": self.registry_id})
 
 
 def lifecycle(keep_releases: int) -> str:

@@ -62,6 +62,7 @@ class ImageSettings:
     python_version: str = ""
     promote_from: str = ""
     keep_releases: int = 30
+    shared_with: tuple[str, ...] = ()
 
     @property
     def python(self) -> str:
@@ -200,6 +201,7 @@ class Settings:
             limits.watch(watch),
             limits.choices(top.backend, api.auth, endpoint.kind),
             limits.combinations(top.backend, top.backend_url, function, api),
+            limits.hardware(top.backend, image, function, endpoint),
             limits.stage(stack, api.auth, function.architecture, image.promote_from),
             limits.cloud(stack, config, environment),
             limits.names(stack, card.name) if card else (),
@@ -231,6 +233,19 @@ class Settings:
         """The ECR repository: lower case, one separator at a time, as ECR insists."""
         parts = (NAMESPACE, self.stack, self.card.name)
         return "/".join(re.sub(r"[^a-z0-9]+", "-", part.lower()).strip("-") for part in parts)
+
+    @property
+    def endpoint_name(self) -> str:
+        """The SageMaker endpoint: letters, digits and single hyphens, as SageMaker insists."""
+        return re.sub(r"[^A-Za-z0-9]+", "-", self.name).strip("-")[:63].rstrip("-")
+
+    @property
+    def promote_from(self) -> str:
+        """The stack promoted from, by its full name ORGANIZATION/PROJECT/STACK; empty for none."""
+        wanted = self.image.promote_from
+        if not wanted or "/" in wanted:
+            return wanted
+        return f"{pulumi.get_organization()}/{pulumi.get_project()}/{wanted}"
 
     @property
     def local(self) -> bool:

@@ -1,0 +1,71 @@
+"""Release: the image that a stack runs, built here or promoted from another stack."""
+
+from dataclasses import dataclass
+
+import pulumi
+
+from infra.image import ModelImage, ModelImageArgs
+from infra.model import OptimizedModel, OptimizedModelProps
+from infra.promoted import PromotedImage, PromotedImageProps
+from infra.repository import ModelRepository
+from infra.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """What is deployed.
+
+    Attributes:
+        uri: REPOSITORY@sha256:..., in this stack's repository.
+        digest: sha256:..., the same in every stack it is promoted to.
+        model_sha256: Of model.tflite.
+        recipe: How the model was made small.
+    """
+
+    uri: pulumi.Output[str]
+    digest: pulumi.Output[str]
+    model_sha256: pulumi.Output[str]
+    recipe: pulumi.Output[str]
+
+
+def built(settings: Settings, repository: ModelRepository) -> Release:
+    """Convert the model and build the image."""
+    model = OptimizedModel("model", OptimizedModelProps.of(settings.card, settings.recipe))
+    image = ModelImage(
+        "model",
+        ModelImageArgs(
+            card=settings.card,
+            artifact=model.artifact,
+            model_sha256=model.sha256,
+            repository_url=repository.url,
+            registry_id=repository.registry_id,
+            architecture=settings.architecture,
+            base_image=settings.image.base_image,
+            python=settings.image.python,
+        ),
+    )
+    return Release(
+        uri=image.uri, digest=image.digest, model_sha256=model.sha256, recipe=model.chosen
+    )
+
+
+def promoted(settings: Settings, repository: ModelRepository) -> Release:
+    """Take over what another stack runs: nothing is converted, nothing is built.
+
+    A stack that lacks one of the outputs has not been deployed yet, which preview says.
+    """
+    stage = pulumi.StackReference(settings.promote_from)
+    digest = stage.require_output("image_digest")
+    image = PromotedImage(
+        "model",
+        PromotedImageProps(
+            source=stage.require_output("image_uri"),
+            uri=pulumi.Output.concat(repository.url, "@", digest),
+        ),
+    )
+    return Release(
+        uri=image.uri,
+        digest=digest,
+        model_sha256=stage.require_output("model_sha256"),
+        recipe=stage.require_output("recipe"),
+    )
