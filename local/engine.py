@@ -101,8 +101,8 @@ class Deployment:
             self.state.put(ResourceState(urn=urn, type=type_, custom=False))
 
     def delete_unseen(self) -> None:
-        """Delete what was replaced, and what the program no longer registers."""
-        for doomed in list(self.state.doomed):
+        """Delete what was replaced, and what the program no longer registers; last made first."""
+        for doomed in [] if self.preview else list(reversed(self.state.doomed)):
             self._delete(doomed)
             self.state.doomed.remove(doomed)
             self.state.save()
