@@ -31,12 +31,12 @@ class Exchange:
 
     def ask(self, event: bytes) -> bytes:
         """Give one event to the runtime and wait for its answer."""
-        if self.failure is not None:
-            return self.failure
         request_id = str(uuid.uuid4())
-        self.answers[request_id] = queue.Queue()
-        self.events.put((request_id, event))
-        answer = self.answers[request_id].get()
+        waiting = self.answers[request_id] = queue.Queue[bytes]()
+        # Looked at only now: a runtime that fails from here on finds this caller in `answers`.
+        if self.failure is None:
+            self.events.put((request_id, event))
+        answer = self.failure or waiting.get()
         del self.answers[request_id]
         return answer
 
@@ -111,15 +111,16 @@ class Invocations(Handler):
         self.reply(200, self.exchange.ask(self.body()))
 
 
-def main(handler: str) -> None:
-    """Serve both ports until the runtime ends."""
+def main(handler: str, port: int = 8080, api_port: int = 9001) -> None:
+    """Take events on `port` and give them to the runtime on `api_port`, for as long as it takes."""
     Handler.exchange = exchange = Exchange()
-    api = ThreadingHTTPServer(("127.0.0.1", 9001), RuntimeApi)
-    invocations = ThreadingHTTPServer(("0.0.0.0", 8080), Invocations)  # noqa: S104 - a container
+    api = ThreadingHTTPServer(("127.0.0.1", api_port), RuntimeApi)
+    invocations = ThreadingHTTPServer(("0.0.0.0", port), Invocations)  # noqa: S104 - a container
     for server in (api, invocations):
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, daemon=True).start()
-    environment = {**os.environ, "AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9001", "_HANDLER": handler}
+    address = f"127.0.0.1:{api_port}"
+    environment = {**os.environ, "AWS_LAMBDA_RUNTIME_API": address, "_HANDLER": handler}
     runtime = subprocess.Popen([sys.executable, "-m", "awslambdaric", handler], env=environment)
     runtime.wait()
     exchange.fail(json.dumps({"errorType": GONE[0], "errorMessage": GONE[1]}).encode())
@@ -128,4 +129,4 @@ def main(handler: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], *map(int, sys.argv[2:4]))
