@@ -31,6 +31,8 @@ def start(command: list[str], log: Path, env: Mapping[str, str] | None = None) -
             env=dict(env) if env is not None else None,
             start_new_session=True,
         )
+    # It may outlive us, so nobody waits for it; the module would warn of that at every exit.
+    process.returncode = 0
     return {"pid": process.pid, "started": _started(process.pid)}
 
 
