@@ -66,11 +66,16 @@ class EndpointConfiguration(Resource):
         return type(found)(found.changed, found.replaces, delete_first=False)
 
     def create(self, news: Properties, *, resume: bool) -> tuple[str, Properties]:
-        """Create it under a name that is free, as the real provider does for a replacement."""
-        if not resume and self._exists(news["name"]):
+        """Create it under a name that is free, as the real provider does for a replacement.
+
+        Even where an earlier creation was cut off: what has the name may be the configuration that
+        is being replaced, which the endpoint still serves.
+        """
+        del resume
+        if self._exists(news["name"]):
             stem = str(news["name"]).rpartition("-")[0] or news["name"]
             news = {**news, "name": f"{stem}-{secrets.token_hex(4)[:7]}"}
-        id_, outputs = super().create(news, resume=resume)
+        id_, outputs = self.make(news)
         return id_, {**outputs, "name": news["name"]}
 
     def make(self, news: Properties) -> tuple[str, Properties]:
