@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from typing import TYPE_CHECKING
 
 from local import demo, docker
 from local.errors import LocalError
 from local.home import Home, say
-from local.plan import Plan
 from local.stack import LocalStack, expect_no_changes
+
+if TYPE_CHECKING:
+    from local.plan import Plan
 
 STACKS_HELP = "the stack whose settings to use (default: local)"
 
@@ -29,6 +32,12 @@ def main(argv: list[str] | None = None) -> int:
     except LocalError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    except PermissionError as error:
+        print(f"error: {error.strerror}: {error.filename}; run this as its owner", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        # Whoever read our output has seen enough.
+        sys.stdout = None
     return 0
 
 
@@ -40,7 +49,7 @@ def _run(arguments: argparse.Namespace, stack: LocalStack) -> None:
     if arguments.json:
         print(json.dumps(plan.document(), indent=1))
     else:
-        say(f"{plan.summary()}")
+        say(plan.summary(done=arguments.command == "up"))
     if arguments.expect_no_changes:
         expect_no_changes(plan)
     if arguments.command == "up" and not arguments.json:

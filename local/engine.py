@@ -285,7 +285,7 @@ class Monitor(MockMonitor):
         self._references = references
 
     def make_urn(self, parent: str, type_: str, name: str) -> str:
-        """The URN that Pulumi's engine gives: the whole chain of parents' types, the stack's not."""
+        """The URN that Pulumi's engine gives: all parents' types but the stack's."""
         chain = parent.split("::")[2] if parent else STACK
         qualified = type_ if chain == STACK else f"{chain}${type_}"
         return str(super().make_urn("", qualified, name))

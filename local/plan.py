@@ -73,10 +73,14 @@ class Plan:
         """The steps that do something."""
         return [step for step in self.steps if step.op is not Op.SAME]
 
-    def summary(self) -> str:
-        """One line of counts, or `no changes`."""
+    def summary(self, *, done: bool = False) -> str:
+        """One line of counts, or `no changes`; `done` tells what happened, not what would."""
         counts = Counter(step.op for step in self.steps)
-        words = [f"{counts[op]} to {op}" for op in Op if counts[op] and op is not Op.SAME]
+        words = [
+            f"{counts[op]} {DONE[op]}" if done else f"{counts[op]} to {op}"
+            for op in Op
+            if counts[op] and op is not Op.SAME
+        ]
         same = f"{counts[Op.SAME]} unchanged"
         return f"{', '.join(words)}, {same}" if words else f"no changes ({same})"
 

@@ -42,7 +42,8 @@ def alive(identity: Mapping[str, Any] | None) -> bool:
         return False
     with suppress(ChildProcessError):
         os.waitpid(int(identity["pid"]), os.WNOHANG)
-    return _started(int(identity["pid"])) == identity["started"] is not None
+    started = _started(int(identity["pid"]))
+    return started is not None and started == int(identity["started"] or 0)
 
 
 def stop(identity: Mapping[str, Any] | None) -> None:

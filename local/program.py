@@ -85,6 +85,8 @@ def run(
 async def _run(
     deployment: Deployment, stack: str, references: Callable[[str], Properties]
 ) -> dict[str, Any]:
+    # One failed resource fails every output that hangs on it; the failure is told once, below.
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
     # The monitor must be made inside the loop that runs the program, or it waits for ever.
     monitor = Monitor(deployment, references)
     mocks.set_mocks(
@@ -107,8 +109,7 @@ async def _run(
         sys.path.remove(str(PROJECT))
     if deployment.failures:
         raise _failure(deployment, DeploymentError("a resource failed"))
-    root = pulumi.runtime.get_root_resource()
-    outputs: dict[str, Any] = root.outputs if root is not None else {}
+    outputs: dict[str, Any] = getattr(pulumi.runtime.get_root_resource(), "outputs", {})
     return {name: await _shown(value) for name, value in outputs.items()}
 
 
@@ -160,7 +161,7 @@ class _Interrupt:
     def __init__(self, deployment: Deployment) -> None:
         self._deployment = deployment
 
-    def __call__(self, number: int, frame: FrameType | None) -> None:
+    def __call__(self, _number: int, _frame: FrameType | None) -> None:
         if self._deployment.stopping.is_set():
             os._exit(INTERRUPTED)
         self._deployment.stopping.set()

@@ -1,7 +1,7 @@
 """Property values as the engine holds them: JSON, with unknowns and secrets marked.
 
 On the wire a secret is a struct with a signature and an unknown is a fixed string; here a secret
-is a `Secret` and an unknown is `UNKNOWN`. A secret never reaches the state file: a mark stands there.
+is a `Secret` and an unknown is `UNKNOWN`. A secret never reaches the state file: a mark does.
 """
 
 from __future__ import annotations

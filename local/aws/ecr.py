@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Repository(Resource):
-    """aws.ecr.Repository. Its URL names the emulator itself, which has the registry's data plane."""
+    """aws.ecr.Repository. Its URL names the emulator, which has the registry's data plane."""
 
     token = "aws:ecr/repository:Repository"  # noqa: S105 - a type token
     service = "ecr"

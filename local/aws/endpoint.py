@@ -61,7 +61,7 @@ class EndpointConfiguration(Resource):
         return news
 
     def diff(self, id_: str, inputs: Properties, outputs: Properties, news: Properties) -> Any:  # noqa: ANN401
-        """Compare; an endpoint moves only when the NAME changes, so a replacement gets a new one."""
+        """Compare; an endpoint moves only when the NAME changes: replacements get a new one."""
         found = super().diff(id_, inputs, outputs, news)
         return type(found)(found.changed, found.replaces, delete_first=False)
 
