@@ -1,1 +1,1 @@
-"""The embedded AWS: the unchanged program, deployed on this machine with no account and no network."""
+"""The embedded AWS: the unchanged program on this machine, with no account and no network."""
