@@ -113,7 +113,9 @@ def _pillow(libraries: Path) -> Iterator[Path]:
 
 def _files(folder: Path) -> list[Path]:
     return sorted(
-        path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts and not path.name.startswith(".")
     )
 
 

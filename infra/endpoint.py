@@ -120,10 +120,9 @@ def _variant(
         return aws.sagemaker.EndpointConfigurationProductionVariantArgs(
             model_name=model,
             variant_name=VARIANT,
-            serverless_config={
-                "memory_size_in_mb": args.memory,
-                "max_concurrency": args.max_concurrency,
-            },
+            serverless_config=aws.sagemaker.EndpointConfigurationProductionVariantServerlessConfigArgs(
+                memory_size_in_mb=args.memory, max_concurrency=args.max_concurrency
+            ),
         )
     return aws.sagemaker.EndpointConfigurationProductionVariantArgs(
         model_name=model,

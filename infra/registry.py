@@ -165,7 +165,7 @@ class _Registry:
             return str(answer.headers.get("Docker-Content-Digest") or _sha256(body))
 
     def _place(self, answer: http.client.HTTPResponse) -> str:
-        return urllib.parse.urljoin(self.base, answer.headers["Location"])
+        return str(urllib.parse.urljoin(self.base, answer.headers["Location"]))
 
     def _send(
         self,

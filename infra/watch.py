@@ -85,7 +85,7 @@ class Watch(pulumi.ComponentResource):
             dashboard_name=args.watch_name,
             dashboard_body=pulumi.Output.all(
                 args.function_name, args.alias_name, args.api_id, region
-            ).apply(lambda known: dashboard(*known, args.p99_milliseconds)),
+            ).apply(lambda known: dashboard(*known, p99_milliseconds=args.p99_milliseconds)),
             opts=self._child,
         )
         if args.monthly_budget:

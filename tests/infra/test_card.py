@@ -1,0 +1,65 @@
+"""The model's card, as far as the program needs it."""
+
+from pathlib import Path
+
+import pytest
+
+from infra.card import Card, digest
+from infra.errors import CardError
+
+
+def test_paths_are_relative_to_the_project(project: Path) -> None:
+    """Files named beside the card are found from the project, and never by a machine's path."""
+    assert project.is_dir()
+    card = Card.load("models/digits")
+
+    assert ("models/digits/model.keras", "models/digits/evaluation.npz", None) == (
+        card.model,
+        card.evaluation,
+        card.calibration,
+    )
+
+
+def test_card_file_itself(project: Path) -> None:
+    """The card may be named instead of its folder."""
+    assert project.is_dir()
+    assert Card.load("models/digits") == Card.load("models/digits/model.yaml")
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("name: [", "is not YAML"),
+        ("- digits", "holds list; expected keys"),
+        ("model: model.keras", "name is None"),
+        ("name: a b\nmodel: model.keras", "name is 'a b'; expected 1 to 64"),
+        ("name: digits", "model is None; expected the trained model's file"),
+    ],
+)
+def test_unusable_card(content: str, expected: str, project: Path) -> None:
+    """A card that leaves the program without a name or a model is refused in one line."""
+    (project / "models/digits/model.yaml").write_text(content)
+
+    with pytest.raises(CardError, match=expected) as caught:
+        Card.load("models/digits")
+    assert "\n" not in str(caught.value)
+
+
+def test_absolute_path_is_refused(project: Path) -> None:
+    """A machine's path would end up in state."""
+    with pytest.raises(CardError, match="relative to the project"):
+        Card.load(str(project / "models" / "digits"))
+
+
+def test_digest_of_a_folder(tmp_path: Path) -> None:
+    """A SavedModel's digest covers names as well as contents."""
+    (tmp_path / "a").write_text("1")
+    before = digest(str(tmp_path))
+    (tmp_path / "a").rename(tmp_path / "b")
+
+    assert before != digest(str(tmp_path))
+
+
+def test_digest_of_nothing(tmp_path: Path) -> None:
+    """A missing file has no digest; the converter's check says what is missing."""
+    assert digest(str(tmp_path / "none")) is None

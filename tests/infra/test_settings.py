@@ -1,0 +1,317 @@
+"""Settings: every key known, every fault named, all of them at once."""
+
+import dataclasses
+import json
+import typing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from infra import config, settings
+from infra.errors import SettingsError
+from infra.settings import Backend, Settings
+
+ROOT = Path(__file__).parents[2]
+REAL = {"aws:allowedAccountIds": '["111111111111"]'}
+TYPES = {str: "string", int: "integer", bool: "boolean", tuple[str, ...]: "array"}
+
+
+@pytest.fixture(autouse=True)
+def _at_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+
+
+def read(stack: str = "dev", environment: dict[str, str] | None = None, **own: Any) -> Settings:
+    """Settings of a stack that is told these, areas passed as the engine passes them: JSON text."""
+    given = {
+        f"thimble:{key}": value if isinstance(value, str) else json.dumps(value)
+        for key, value in own.items()
+    }
+    return Settings.from_values(stack, {**REAL, **given}, environment or {})
+
+
+def fault(stack: str = "dev", environment: dict[str, str] | None = None, **own: Any) -> str:
+    with pytest.raises(SettingsError) as caught:
+        read(stack, environment, **own)
+    return str(caught.value)
+
+
+def declared() -> dict[str, dict[str, Any]]:
+    content: dict[str, Any] = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())
+    described: dict[str, dict[str, Any]] = content["config"]
+    return described
+
+
+def in_code() -> dict[str, tuple[str, Any]]:
+    """Every key with its type and default, as the dataclasses have them."""
+    areas = {
+        "": settings._Top,
+        "image.": settings.ImageSettings,
+        "function.": settings.FunctionSettings,
+        "api.": settings.ApiSettings,
+        "endpoint.": settings.EndpointSettings,
+        "watch.": settings.WatchSettings,
+    }
+    keys = {}
+    for prefix, area in areas.items():
+        kinds = typing.get_type_hints(area)
+        for entry in dataclasses.fields(area):
+            default = list(entry.default) if isinstance(entry.default, tuple) else entry.default
+            keys[prefix + config.camel(entry.name)] = (TYPES[kinds[entry.name]], default)
+    return keys
+
+
+def test_described_settings_are_the_settings() -> None:
+    """Pulumi.yaml describes each setting the program reads, with the same type and default."""
+    described = {key: (entry["type"], entry["default"]) for key, entry in declared().items()}
+
+    assert in_code() == described
+
+
+def test_every_setting_is_explained() -> None:
+    """No setting in Pulumi.yaml lacks a description that ends like a sentence."""
+    assert [] == [
+        key for key, entry in declared().items() if not entry["description"].rstrip().endswith(".")
+    ]
+
+
+@pytest.mark.parametrize("stack", ["local", "dev", "staging", "prod"])
+def test_stack_files_are_accepted(stack: str) -> None:
+    """Each stack's file, as it is committed, makes valid settings."""
+    content = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())["config"]
+    given = {
+        key: value if isinstance(value, str) else json.dumps(value)
+        for key, value in content.items()
+    }
+
+    assert stack == Settings.from_values(stack, given, {}).stack
+
+
+@pytest.mark.parametrize("stack", ["local", "dev", "staging", "prod"])
+def test_stack_files_hold_differences_only(stack: str) -> None:
+    """A stack's file repeats no default."""
+    content = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())["config"]
+    defaults = {key: entry["default"] for key, entry in declared().items()}
+    given = {}
+    for key, value in content.items():
+        name = key.removeprefix("thimble:")
+        nested = value.items() if isinstance(value, dict) else [("", value)]
+        given |= {f"{name}.{sub}".rstrip("."): leaf for sub, leaf in nested}
+
+    assert [] == [key for key, value in given.items() if defaults.get(key) == value]
+
+
+def test_nothing_set_gives_the_defaults() -> None:
+    """A stack that sets nothing gets signed calls, one core and no provisioned instances."""
+    found = read()
+
+    assert ("iam", 1769, 0) == (
+        found.api.auth,
+        found.function.memory,
+        found.function.provisioned_concurrency,
+    )
+
+
+def test_areas_may_come_as_text() -> None:
+    """The engine passes an area as JSON text, in which numbers may be text as well."""
+    assert 3008 == read(function='{"memory": "3008"}').function.memory
+
+
+def test_all_faults_in_one_message() -> None:
+    """Three mistakes are one message, so that mending takes one preview instead of three."""
+    message = fault(recipy="auto", function={"memory": 99}, api={"auth": "basic"})
+
+    assert "3 settings need mending (Pulumi.dev.yaml)" in message
+    assert 3 == message.count("\n  - ")
+
+
+def test_unknown_key_names_its_neighbour() -> None:
+    """A misspelt key is told with the one that was probably meant."""
+    assert "api.throtleRate is not a setting; did you mean api.throttleRate?" in fault(
+        api={"throtleRate": 5}
+    )
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [
+        ({"function": {"memory": 127}}, "function.memory is 127; expected 128 to 10240 MB"),
+        ({"function": {"memory": 10241}}, "function.memory is 10241"),
+        ({"function": {"memory": "big"}}, "function.memory is 'big'; expected a whole number"),
+        ({"function": {"memory": True}}, "expected a whole number"),
+        ({"function": {"memory": 1.5}}, "expected a whole number"),
+        ({"function": {"timeout": 30}}, "function.timeout is 30; expected 1 to 29 s"),
+        ({"function": {"ephemeralStorage": 511}}, "expected 512 to 10240 MB"),
+        ({"function": {"logRetention": 31}}, "function.logRetention is 31; CloudWatch knows"),
+        ({"function": {"architecture": "riscv"}}, "expected arm64, x86_64 or host"),
+        ({"function": {"snapStart": "maybe"}}, "expected true or false"),
+        ({"function": "big"}, "function is 'big'; expected keys below it"),
+        ({"api": {"throttleRate": 0}}, "api.throttleRate is 0; expected 1 to 10000 requests/s"),
+        ({"api": {"throttleBurst": 5001}}, "expected 1 to 5000 requests"),
+        ({"api": {"corsOrigins": "*"}}, "expected a list of texts"),
+        ({"backend": "torch"}, "backend is 'torch'; expected litert, sagemaker or http"),
+        ({"endpoint": {"memory": 1500}}, "endpoint.memory is 1500; a serverless endpoint takes"),
+        ({"endpoint": {"maxConcurrency": 201}}, "expected 1 to 200"),
+        ({"endpoint": {"minInstances": 3}}, "maxInstances is 2, below endpoint.minInstances 3"),
+        ({"endpoint": {"instanceType": "c6g.large"}}, "SageMaker's names begin with 'ml.'"),
+        ({"image": {"baseImage": "example.com/base"}}, "image.pythonVersion is ''"),
+        ({"image": {"sharedWith": ["me"]}}, "image.sharedWith holds 'me'"),
+        ({"image": {"keepReleases": 1}}, "image.keepReleases is 1; expected 2 to 1000"),
+        ({"watch": {"email": "me"}}, "watch.email is 'me'; expected an address"),
+        ({"watch": {"monthlyBudget": -1}}, "watch.monthlyBudget is -1"),
+        ({"model": "models/none"}, "no model card at models/none/model.yaml"),
+    ],
+)
+def test_values_out_of_range(own: dict[str, Any], expected: str) -> None:
+    """What AWS would refuse is refused in preview, with the value and what was expected."""
+    assert expected in fault(**own)
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [
+        ({"backend": "http"}, "backend is http and backendUrl is ''"),
+        ({"backendUrl": "https://a.example"}, "backendUrl is set and backend is litert"),
+        ({"api": {"auth": "jwt"}}, "api.jwtIssuer is ''"),
+        (
+            {"api": {"auth": "jwt", "jwtIssuer": "https://issuer.example"}},
+            "api.jwtAudiences is empty",
+        ),
+        ({"api": {"jwtAudiences": ["me"]}}, "api.auth is iam; set api.auth to jwt"),
+        (
+            {"function": {"snapStart": True, "provisionedConcurrency": 1}},
+            "Lambda takes one or the other",
+        ),
+        (
+            {"function": {"snapStart": True, "ephemeralStorage": 1024}},
+            "a snapshot takes at most 512 MB",
+        ),
+        (
+            {"function": {"snapStart": True}, "image": {"baseImage": "base:3.11"}},
+            "snapshots want AWS's base image of Python 3.12",
+        ),
+        ({"backend": "sagemaker"}, "serverless endpoints run x86_64 images"),
+        (
+            {
+                "backend": "sagemaker",
+                "function": {"architecture": "x86_64"},
+                "endpoint": {"kind": "instances"},
+            },
+            "endpoint.instanceType is ml.c6g.large and function.architecture x86_64",
+        ),
+        (
+            {
+                "backend": "sagemaker",
+                "endpoint": {"kind": "instances", "instanceType": "ml.g5.xlarge"},
+            },
+            "choose a Graviton type",
+        ),
+        ({"image": {"promoteFrom": "dev"}}, "this very stack"),
+    ],
+)
+def test_impossible_together(own: dict[str, Any], expected: str) -> None:
+    """Settings that are each fine and impossible together are refused."""
+    assert expected in fault(**own)
+
+
+def test_open_api_only_locally() -> None:
+    """An API without authentication is for local stacks."""
+    assert "an open API is for the local stack" in fault("prod", api={"auth": "none"})
+    assert "none" == read("local", api={"auth": "none"}).api.auth
+
+
+def test_host_architecture_only_locally() -> None:
+    """Who runs the program does not decide what a real stack deploys."""
+    assert "must not decide what is deployed" in fault("dev", function={"architecture": "host"})
+
+
+@pytest.mark.parametrize("accounts", [None, "[]", '["1234"]', "111111111111"])
+def test_real_stack_names_its_account(accounts: str | None) -> None:
+    """A real stack without a proper aws:allowedAccountIds is refused."""
+    given = {} if accounts is None else {"aws:allowedAccountIds": accounts}
+
+    with pytest.raises(SettingsError, match="expected the one account this stack may touch"):
+        Settings.from_values("dev", given, {})
+
+
+def test_emulator_only_locally() -> None:
+    """A real stack does not talk to an emulator, whichever way it is told to."""
+    given = {**REAL, "aws:endpoints": "[]", "aws:skipMetadataApiCheck": "true"}
+
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_values("prod", given, {"AWS_ENDPOINT_URL": "http://localhost:4566"})
+
+    assert ["aws:endpoints", "aws:skipMetadataApiCheck", "AWS_ENDPOINT_URL"] == [
+        line.split()[1] for line in str(caught.value).splitlines()[1:]
+    ]
+
+
+@pytest.mark.parametrize("stack", ["local", "local-staging"])
+def test_local_stack_may_use_an_emulator(stack: str) -> None:
+    """Local stacks need no account and may point anywhere."""
+    found = Settings.from_values(stack, {"aws:endpoints": "[{}]"}, {"AWS_ENDPOINT_URL": "x"})
+
+    assert found.local
+
+
+def test_too_long_a_name() -> None:
+    """A name that IAM would cut off is refused, with its length."""
+    assert "80 characters; AWS takes 64" in fault("x" * 65)
+
+
+def test_backend_is_typed() -> None:
+    """A backend leaves settings as one of a closed set."""
+    found = read(
+        backend="sagemaker", endpoint={"kind": "instances"}, function={"architecture": "arm64"}
+    )
+
+    assert found.backend is Backend.SAGEMAKER
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        ({}, "3.13"),
+        ({"baseImage": "public.ecr.aws/lambda/python:3.12@sha256:abc"}, "3.12"),
+        ({"baseImage": "example.com:5000/base", "pythonVersion": "3.11"}, "3.11"),
+    ],
+)
+def test_python_of_the_base(image: dict[str, Any], expected: str) -> None:
+    """The base's Python is the setting, else what the tag says; a port is no version."""
+    assert expected == read(image=image).image.python
+
+
+@pytest.mark.parametrize(("machine", "expected"), [("aarch64", "arm64"), ("x86_64", "x86_64")])
+def test_host_is_resolved(machine: str, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`host` becomes Lambda's name of this machine's processor."""
+    monkeypatch.setattr("platform.machine", lambda: machine)
+
+    assert expected == read("local", function={"architecture": "host"}).architecture
+
+
+@pytest.mark.parametrize(
+    ("name", "repository", "endpoint"),
+    [
+        ("digits", "thimble/dev/digits", "thimble-dev-digits"),
+        ("My_Model--2", "thimble/dev/my-model-2", "thimble-dev-My-Model-2"),
+    ],
+)
+def test_names_that_aws_takes(
+    name: str, repository: str, endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ECR and SageMaker take fewer characters than a card's name has."""
+    monkeypatch.chdir(tmp_path)
+    Path("card.yaml").write_text(f"name: {name}\nmodel: model.keras\n")
+    found = read(model="card.yaml")
+
+    assert (repository, endpoint) == (found.repository_name, found.endpoint_name)
+
+
+def test_name_without_a_letter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A card called `__` would leave ECR nothing to call it."""
+    monkeypatch.chdir(tmp_path)
+    Path("card.yaml").write_text('name: "__"\nmodel: model.keras\n')
+
+    assert "at least one letter or digit" in fault(model="card.yaml")
