@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
 from typing import TYPE_CHECKING
 
 from local import demo, docker
 from local.errors import LocalError
-from local.home import Home, say
+from local.home import PROJECT, Home, say
 from local.stack import LocalStack, expect_no_changes
 
 if TYPE_CHECKING:
@@ -72,6 +73,8 @@ def _down(stack: LocalStack, *, discard: bool) -> None:
     elif docker.answers():
         docker.docker("image", "rm", "--force", "thimble/lambda-python:3.11")
     home.remove()
+    # What the program made on the way; every part of it is made again when it is missing.
+    shutil.rmtree(PROJECT / ".build", ignore_errors=True)
     say(f"stack {stack.name} is gone, and with it everything this project kept on the machine")
 
 

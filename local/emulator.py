@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from local import process
+from local.docker import docker
 from local.errors import EmulatorError
 from local.home import Home, read_json, say, write_json
 
@@ -122,6 +123,18 @@ def stop(home: Home, stack: str) -> None:
     for identity in record["processes"]:
         process.stop(identity)
     path.unlink()
+
+
+def sweep(emulator: Emulator) -> None:
+    """Remove containers and images that a stopped emulator left in a daemon that goes on."""
+    name = f"{socket.gethostname()}:{emulator.port}"
+    containers = docker("ps", "--all", "--quiet", f"--filter=label=ministack.instance={name}")
+    if containers:
+        docker("rm", "--force", "--volumes", *containers.split())
+    images = docker("image", "ls", "--format", "{{.Repository}} {{.ID}}").splitlines()
+    pushed = {row.split()[1] for row in images if row.startswith(f"localhost:{emulator.port}/")}
+    if pushed:
+        docker("image", "rm", "--force", *pushed)
 
 
 def free_port(first: int) -> int:

@@ -99,9 +99,10 @@ class LocalStack:
         if machine is not None:
             if not discard:
                 self._destroy(machine)
-            if docker.answers():
-                sagemaker.stop_container(str(machine.sagemaker_port))
         emulator.stop(self.home, self.name)
+        if machine is not None and docker.answers():
+            sagemaker.stop_container(str(machine.sagemaker_port))
+            emulator.sweep(machine)
 
     def outputs(self) -> dict[str, Any]:
         """What the program exported.
