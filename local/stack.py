@@ -96,9 +96,8 @@ class LocalStack:
             DeploymentError: A resource is protected, or could not be deleted.
         """
         machine = emulator.running(self.home, self.name)
-        if machine is not None:
-            if not discard:
-                self._destroy(machine)
+        if machine is not None and not discard:
+            self._destroy(machine)
         emulator.stop(self.home, self.name)
         if machine is not None and docker.answers():
             sagemaker.stop_container(str(machine.sagemaker_port))
