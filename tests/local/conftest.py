@@ -22,7 +22,7 @@ DOCKER = """#!/bin/sh
 for word in "$@"; do printf '%s\\037' "$word"; done >> {folder}/calls
 echo >> {folder}/calls
 cat "{folder}/$1.answer" 2>/dev/null
-cat "{folder}/$1.complaint" 2>/dev/null >&2
+cat "{folder}/$1.complaint" >&2 2>/dev/null
 exit "$(cat "{folder}/$1.code" 2>/dev/null || echo 0)"
 """
 

@@ -1,0 +1,112 @@
+"""docker:index/image:Image, with a Docker that writes down what it is told."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from local.errors import DockerError
+from local.images import Image
+from local.provider import Diff
+from local.values import UNKNOWN
+
+if TYPE_CHECKING:
+    from tests.local.conftest import FakeDocker
+
+    from local.values import Properties
+
+DIGEST = f"localhost:4566/app@sha256:{'1' * 64}"
+NEWS: Properties = {
+    "imageName": "localhost:4566/app:tag",
+    "build": {
+        "context": ".build/image/abc",
+        "dockerfile": ".build/image/abc/Dockerfile",
+        "platform": "linux/arm64",
+        "args": {"BASE_IMAGE": "base:1"},
+    },
+    "registry": {"server": "localhost:4566", "password": "p"},
+}
+
+
+def pushed(docker_command: FakeDocker) -> None:
+    """Prepare a push to two registries."""
+    docker_command.answer("image", f"elsewhere/app@sha256:{'0' * 64}\n{DIGEST}\n")
+
+
+def test_create_builds_and_pushes(docker_command: FakeDocker) -> None:
+    """With the program's platform, arguments and context; the digest is the registry's."""
+    pushed(docker_command)
+    docker_command.answer("buildx", code=1)
+    id_, outputs = Image().create(NEWS, resume=False)
+    assert (id_, outputs["repoDigest"]) == ("localhost:4566/app:tag", DIGEST)
+    (build,) = [call for call in docker_command.calls if call[0] == "build"]
+    assert build == [
+        "build",
+        "--quiet",
+        "--platform=linux/arm64",
+        "--tag=localhost:4566/app:tag",
+        "--file=.build/image/abc/Dockerfile",
+        "--build-arg=BASE_IMAGE=base:1",
+        ".build/image/abc",
+    ]
+    assert ["push", "--quiet", "localhost:4566/app:tag"] in docker_command.calls
+
+
+def test_buildx_makes_no_attestation(
+    docker_command: FakeDocker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An attestation would turn the image into an index, which Lambda refuses."""
+    monkeypatch.delenv("DOCKER_BUILDKIT", raising=False)
+    pushed(docker_command)
+    Image().create(NEWS, resume=False)
+    (build,) = [call for call in docker_command.calls if call[0] == "build"]
+    assert {"--provenance=false", "--load"} <= set(build)
+
+
+def test_failed_build_is_not_pushed(docker_command: FakeDocker) -> None:
+    """The build's own last line is the error."""
+    docker_command.answer("build", complaint="COPY failed: no source files\n", code=1)
+    with pytest.raises(DockerError, match="COPY failed: no source files"):
+        Image().create(NEWS, resume=False)
+    assert "push" not in [call[0] for call in docker_command.calls]
+
+
+def test_push_without_a_digest_is_an_error(docker_command: FakeDocker) -> None:
+    """A tag is never used instead."""
+    docker_command.answer("image", f"elsewhere/app@sha256:{'0' * 64}\n")
+    with pytest.raises(DockerError, match="Docker recorded no digest"):
+        Image().create(NEWS, resume=False)
+
+
+def test_fresh_credentials_are_no_change() -> None:
+    """Only what is built, and where it goes, matters."""
+    other = {**NEWS, "registry": {"server": "localhost:4566", "password": "q"}}
+    assert Image().diff("id", NEWS, {}, other) == Diff()
+
+
+def test_another_context_is_an_update() -> None:
+    """Versions may still run the old image: it is joined, never replaced."""
+    other = {**NEWS, "build": {**NEWS["build"], "context": ".build/image/def"}}
+    assert Image().diff("id", NEWS, {}, other) == Diff(("build",))
+
+
+def test_digest_is_unknown_in_a_preview() -> None:
+    """Until it is pushed."""
+    found = Image().foresee({"repoDigest": DIGEST}, {**NEWS, "x": UNKNOWN}, Diff(("build",)))
+    assert found == NEWS
+
+
+def test_delete_forgets_this_machines_copies(docker_command: FakeDocker) -> None:
+    """Each image once, however many tags it has."""
+    docker_command.answer("image", "aaa\nbbb\naaa\n")
+    Image().delete("id", {"imageName": "localhost:4566/app:tag"})
+    first, second = docker_command.calls
+    assert first == ["image", "ls", "--quiet", "localhost:4566/app"]
+    assert (second[:3], set(second[3:])) == (["image", "rm", "--force"], {"aaa", "bbb"})
+
+
+def test_delete_of_nothing(docker_command: FakeDocker) -> None:
+    """Being gone already is as good."""
+    Image().delete("id", {"imageName": "localhost:4566/app:tag"})
+    assert len(docker_command.calls) == 1
