@@ -106,6 +106,9 @@ def _pillow(libraries: Path) -> Iterator[Path]:
     for source in _files(libraries / "PIL"):
         if source.suffix in {".py", ".so"} and not source.name.startswith(LEFT_OUT):
             yield source
+    # Its licence travels with it.
+    for folder in libraries.glob("pillow-*.dist-info/licenses"):
+        yield from _files(folder)
     for source in _files(libraries / "pillow.libs"):
         if not source.name.startswith(LEFT_OUT_LIBRARIES):
             yield source

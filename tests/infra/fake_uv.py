@@ -19,6 +19,7 @@ if "pillow" in wanted:
         "PIL/Image.py": "picture",
         "PIL/_imaging.cpython-313-x86_64-linux-gnu.so": "codec",
         "PIL/_avif.cpython-313-x86_64-linux-gnu.so": "unwanted",
+        "pillow-13.0.0.dist-info/licenses/LICENSE": "licence",
         "PIL/Image.pyi": "unwanted",
         "pillow.libs/libjpeg-1.so": "codec",
         "pillow.libs/libavif-1.so": "unwanted",
