@@ -16,6 +16,7 @@ import pulumi_aws as aws
 import pytest
 from pulumi.runtime import config as runtime_config
 from pulumi.runtime import mocks
+from pulumi.runtime.settings import SETTINGS
 from pulumi.runtime.stack import run_pulumi_func
 
 with warnings.catch_warnings():
@@ -173,7 +174,17 @@ def deploy() -> Deploy:
         monitor = Monitor(cloud)
 
         async def whole() -> dict[str, Any]:
-            mocks.set_mocks(cloud, project="thimble", stack=stack, preview=preview, monitor=monitor)
+            mocks.set_mocks(
+                cloud,
+                project="thimble",
+                stack=stack,
+                preview=preview,
+                monitor=monitor,
+                organization="organization",
+            )
+            # A run that failed leaves work behind, in an event loop that is gone.
+            SETTINGS.rpc_manager.clear()
+            SETTINGS.outputs.clear()
             runtime_config.set_all_config(encode(config or {}))
             await run_pulumi_func(program)
             exported = pulumi.runtime.get_root_resource().outputs

@@ -1,38 +1,206 @@
 """The whole program: how components are wired to each other, and what it exports."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-DEV = {"aws:allowedAccountIds": ["111111111111"]}
+from infra.errors import SettingsError
+
+DIGEST = "sha256:" + "d" * 64
+HOST = "000000000000.dkr.ecr.eu-central-1.amazonaws.com"
+ACCOUNT = {"aws:allowedAccountIds": ["111111111111"]}
+DEV = {
+    "image_uri": f"{HOST}/thimble/dev/digits@{DIGEST}",
+    "image_digest": DIGEST,
+    "model_sha256": "m" * 64,
+    "recipe": "static_wi8_ai8",
+}
+PROMOTED = {"thimble:image": {"promoteFrom": "dev"}}
 
 
 @pytest.fixture
-def dev(project: Path, deploy: Any, whole_program: Any) -> Any:
-    """The program in a stack of nothing but defaults."""
-    assert project.exists()
-    return deploy(whole_program, config=DEV)
+def run(project: Path, deploy: Any, whole_program: Any) -> Any:
+    """The program in a stack that is told these settings."""
+    assert project.is_dir()
+
+    def with_settings(stack: str = "dev", **settings: Any) -> Any:
+        given = {f"thimble:{key}": value for key, value in settings.items()}
+        return deploy(
+            whole_program,
+            stack=stack,
+            config=ACCOUNT | given,
+            stacks={"organization/thimble/dev": DEV},
+        )
+
+    return with_settings
 
 
-def test_function_runs_the_digest(dev: Any) -> None:
+def test_image_is_built_from_its_context(run: Any, project: Path) -> None:
+    """Docker gets a relative folder, an explicit platform, and the base image."""
+    build = run().cloud.one("Image")["build"]
+
+    assert build["context"].startswith(".build/image/")
+    assert (project / build["context"]).is_dir()
+    assert f"{build['context']}/Dockerfile" == build["dockerfile"]
+    assert ("linux/arm64", {"BASE_IMAGE": "public.ecr.aws/lambda/python:3.13"}) == (
+        build["platform"],
+        build["args"],
+    )
+
+
+def test_tag_is_the_context(run: Any) -> None:
+    """The tag is the context's hash, so an immutable tag is never pushed twice."""
+    image = run().cloud.one("Image")
+    folder = Path(image["build"]["context"]).name
+
+    assert f"{HOST}/thimble/dev/digits:{folder[:16]}" == image["imageName"]
+
+
+def test_registry_password_is_secret(run: Any) -> None:
+    """The registry's token reaches state only as a secret."""
+    request = run().options("Image", "model")
+    password = request.object.fields["registry"].struct_value.fields["password"]
+
+    assert "4dabf18193072939515e22adb298388d" in password.struct_value.fields
+
+
+def test_function_runs_the_digest(run: Any) -> None:
     """Lambda gets REPOSITORY@sha256:..., of the image that was pushed."""
-    uri = dev.cloud.one("Function")["imageUri"]
-
-    assert uri.startswith("000000000000.dkr.ecr.eu-central-1.amazonaws.com/thimble/dev/digits@")
-    assert uri.endswith("@sha256:" + "d" * 64)
+    assert f"{HOST}/thimble/dev/digits@{DIGEST}" == run().cloud.one("Function")["imageUri"]
 
 
-def test_api_calls_the_alias(dev: Any) -> None:
+def test_api_calls_the_alias(run: Any) -> None:
     """The integration and the permission are about the alias, not the bare function."""
+    cloud = run().cloud
     alias = "arn:aws:lambda:eu-central-1:000000000000:function:thimble-dev-digits:live"
 
-    assert f"invoke/{alias}" == dev.cloud.one("Integration")["integrationUri"]
-    assert "live" == dev.cloud.one("Permission")["qualifier"]
+    assert (f"invoke/{alias}", "live") == (
+        cloud.one("Integration")["integrationUri"],
+        cloud.one("Permission")["qualifier"],
+    )
 
 
-def test_exports(dev: Any) -> None:
-    """Every name that the release flow reads is exported."""
-    expected = {"url", "image_digest", "model_sha256", "recipe", "commit", "function", "alias"}
+def test_exports(run: Any) -> None:
+    """What the release flow reads is exported under its agreed names."""
+    outputs = run().outputs
 
-    assert expected <= set(dev.outputs)
+    assert {
+        *("url", "image_uri", "image_digest", "model_sha256"),
+        *("recipe", "commit", "function", "alias"),
+    } == set(outputs)
+    assert (DIGEST, "float32", "live") == (
+        outputs["image_digest"],
+        outputs["recipe"],
+        outputs["alias"],
+    )
+
+
+def test_commit_is_the_workflow_s(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a workflow the commit is the one it runs for."""
+    monkeypatch.setenv("GITHUB_SHA", "c" * 40)
+
+    assert "c" * 40 == run().outputs["commit"]
+
+
+def test_commit_outside_a_checkout(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Outside a checkout the program runs all the same."""
+    monkeypatch.delenv("GITHUB_SHA", raising=False)
+
+    assert "unknown" == run().outputs["commit"]
+
+
+def test_no_machine_path_in_any_request(run: Any, project: Path) -> None:
+    """Nothing that reaches state names a place on this machine."""
+    assert str(project) not in json.dumps(list(run().cloud.resources.values()))
+
+
+def test_changed_label_keeps_the_model(run: Any, project: Path) -> None:
+    """A new label reaches the image and leaves the model as it is."""
+    before = run().cloud
+    card = project / "models/digits/model.yaml"
+    card.write_text(card.read_text().replace('"a"', '"zero"'))
+    after = run().cloud
+
+    assert before.one("OptimizedModel") == after.one("OptimizedModel")
+    assert before.one("Image")["imageName"] != after.one("Image")["imageName"]
+
+
+def test_promoted_stack_builds_nothing(run: Any) -> None:
+    """A promoted stack takes the other's digest into its own repository, and converts nothing."""
+    made = run("staging", image={"promoteFrom": "dev"})
+    uri = f"{HOST}/thimble/staging/digits@{DIGEST}"
+
+    assert not {"OptimizedModel", "Image"} & made.cloud.kinds()
+    assert {"source": DEV["image_uri"], "uri": uri} == made.cloud.one("PromotedImage")
+    assert uri == made.cloud.one("Function")["imageUri"]
+
+
+def test_promoted_stack_waits_for_the_copy(run: Any) -> None:
+    """The function is made after the image arrived."""
+    request = run("staging", image={"promoteFrom": "dev"}).options("Function", "prediction")
+
+    assert any("PromotedImage" in urn for urn in request.propertyDependencies["imageUri"].urns)
+
+
+def test_promoted_stack_exports_the_other_s_model(run: Any) -> None:
+    """Digest, model and recipe are passed on, for the next stage and for whoever compares."""
+    outputs = run("staging", image={"promoteFrom": "dev"}).outputs
+
+    assert (DIGEST, DEV["model_sha256"], "static_wi8_ai8") == (
+        outputs["image_digest"],
+        outputs["model_sha256"],
+        outputs["recipe"],
+    )
+
+
+def test_promotion_by_full_name(run: Any) -> None:
+    """A stack of another organization or project is named in full."""
+    made = run("staging", image={"promoteFrom": "organization/thimble/dev"})
+
+    assert "organization/thimble/dev" == made.cloud.one("StackReference")["name"]
+
+
+def test_endpoint_runs_the_same_image(run: Any) -> None:
+    """With backend sagemaker the function calls an endpoint that runs the function's own image."""
+    made = run(backend="sagemaker", function={"architecture": "x86_64"})
+    uri = made.cloud.one("Function")["imageUri"]
+
+    assert uri == made.cloud.one("Model")["primaryContainer"]["image"]
+    assert "thimble-dev-digits" == made.outputs["endpoint"]
+    assert {"MODEL_BACKEND": "sagemaker", "SAGEMAKER_ENDPOINT": "thimble-dev-digits"} == (
+        made.cloud.one("Function")["environment"]["variables"]
+    )
+
+
+def test_protected_stack(run: Any) -> None:
+    """`protect` covers what cannot be had back: the images and the URL."""
+    made = run("prod", protect="true")
+
+    assert made.options("Repository", "model").protect
+    assert made.options("Api", "prediction").protect
+
+
+def test_real_stack_keeps_its_images(run: Any) -> None:
+    """Destroying a real stack does not delete images; the local one holds nothing of value."""
+    assert run("dev").cloud.one("Repository")["forceDelete"] is False
+    assert run("local").cloud.one("Repository")["forceDelete"] is True
+
+
+def test_faults_stop_the_program(run: Any) -> None:
+    """A fault in the settings ends the run before anything is asked of AWS."""
+    with pytest.raises(SettingsError, match="function.memory is 1"):
+        run(function={"memory": 1})
+
+
+def test_components_are_the_program_s_top(run: Any) -> None:
+    """Every AWS resource lies inside a component."""
+    made = run()
+    loose = [
+        request.type
+        for request in made.registrations
+        if request.type.startswith("aws:") and "thimble:" not in request.parent
+    ]
+
+    assert [] == loose
