@@ -8,7 +8,7 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
-from local import demo, docker
+from local import demo, docker, program
 from local.errors import LocalError
 from local.home import PROJECT, Home, say
 from local.stack import LocalStack, expect_no_changes
@@ -36,6 +36,9 @@ def main(argv: list[str] | None = None) -> int:
     except PermissionError as error:
         print(f"error: {error.strerror}: {error.filename}; run this as its owner", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("stopped; what was done is recorded, running this again continues", file=sys.stderr)
+        return program.INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has seen enough.
         sys.stdout = None

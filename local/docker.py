@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from local import process
 from local.errors import DockerError
 from local.home import Home, read_json, say, write_json
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 READY_SECONDS = 60.0
 HOW_TO_GET_IT = (
@@ -53,6 +51,7 @@ def stop(home: Home) -> bool:
         return False
     process.stop(identity)
     record.unlink()
+    shutil.rmtree(_runtime(home), ignore_errors=True)
     return True
 
 
@@ -114,7 +113,10 @@ def _start(home: Home) -> None:
     # Its data lives in our folder: `down` removes every layer with it, and a daemon that the
     # machine's owner starts later finds nothing of ours.
     command = ["dockerd", "--data-root", str(folder / "data"), "--pidfile", str(folder / "pid")]
-    identity = process.start(command, log)
+    # Its own runtime folder, empty: a pid that an earlier daemon left there may be somebody else's
+    # by now, and then containerd is waited for in vain. In /run, since a socket's path is short.
+    shutil.rmtree(_runtime(home), ignore_errors=True)
+    identity = process.start([*command, "--exec-root", str(_runtime(home))], log)
     write_json(record, identity)
     deadline = time.monotonic() + READY_SECONDS
     while not answers():
@@ -126,6 +128,10 @@ def _start(home: Home) -> None:
                 "containers are allowed"
             )
         time.sleep(0.2)
+
+
+def _runtime(home: Home) -> Path:
+    return Path("/run") / f"thimble-{hashlib.sha256(str(home.root).encode()).hexdigest()[:8]}"
 
 
 def _last_words(log: Path) -> str:
