@@ -16,6 +16,7 @@ from local.values import UNKNOWN, contains
 
 if TYPE_CHECKING:
     from pathlib import Path
+
     from local.values import Properties
 
 DOCKER = """#!/bin/sh

@@ -85,7 +85,7 @@ def test_a_docker_host_of_the_users_is_respected(
 def test_root_without_apt(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where it cannot be installed, the line says so."""
     be(monkeypatch, 0)
-    with pytest.raises(DockerError, match="docker.io is missing and there is no apt-get here"):
+    with pytest.raises(DockerError, match=r"docker.io is missing and there is no apt-get here"):
         docker.ensure(home)
 
 

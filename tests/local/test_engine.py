@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from google.protobuf import struct_pb2
 from pulumi.runtime.proto import resource_pb2
-from tests.local.conftest import KIND, OPTIONS, Cloud, Runs, urn
 
 from local.engine import STACK, Monitor
 from local.errors import DeploymentError
 from local.plan import Op
 from local.state import State
 from local.values import MASK, UNKNOWN, Secret, contains, from_wire, to_wire
+from tests.local.conftest import KIND, OPTIONS, Cloud, Runs, urn
 
 if TYPE_CHECKING:
     from local.engine import Deployment
@@ -118,7 +118,7 @@ def protected(runs: Runs, cloud: Cloud) -> None:
 def test_protected_is_not_deleted(runs: Runs, cloud: Cloud) -> None:
     """A program that lost it is refused, with the way out."""
     protected(runs, cloud)
-    with pytest.raises(DeploymentError, match="protected.*put it back, or remove `protect`"):
+    with pytest.raises(DeploymentError, match=r"protected.*put it back, or remove `protect`"):
         runs.up()
     assert cloud.log == []
 
@@ -126,7 +126,7 @@ def test_protected_is_not_deleted(runs: Runs, cloud: Cloud) -> None:
 def test_protected_is_not_replaced(runs: Runs, cloud: Cloud) -> None:
     """A change that needs a replacement is refused, naming the input."""
     protected(runs, cloud)
-    with pytest.raises(DeploymentError, match="^zone can only change by replacing it.*protected"):
+    with pytest.raises(DeploymentError, match=r"^zone can only change by replacing it.*protected"):
         runs.begin().register(urn("a"), KIND, {"zone": "y"}, {**OPTIONS, "protect": True})
     assert cloud.log == []
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+from typing import TYPE_CHECKING
 
 import pytest
 
 from local.errors import LocalError
 from local.home import PROJECT, Home, read_json, write_json
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path

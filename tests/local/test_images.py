@@ -12,9 +12,8 @@ from local.provider import Diff
 from local.values import UNKNOWN
 
 if TYPE_CHECKING:
-    from tests.local.conftest import FakeDocker
-
     from local.values import Properties
+    from tests.local.conftest import FakeDocker
 
 DIGEST = f"localhost:4566/app@sha256:{'1' * 64}"
 NEWS: Properties = {

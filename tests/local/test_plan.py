@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-
+from typing import TYPE_CHECKING
 
 from local.plan import Op, Plan, Step, show
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pytest

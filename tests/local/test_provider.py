@@ -129,7 +129,7 @@ def test_read_tells_what_is_gone(shouting: Dynamic) -> None:
 
 def test_delete_is_the_providers(shouting: Dynamic) -> None:
     """With the id and the outputs of the state."""
-    with pytest.raises(RuntimeError, match="deleted id-1 {'x': 1}"):
+    with pytest.raises(RuntimeError, match=r"deleted id-1 {'x': 1}"):
         shouting.delete("id-1", {"x": 1})
 
 

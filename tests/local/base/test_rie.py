@@ -151,7 +151,7 @@ def test_a_runtime_that_cannot_start_says_why(function: Callable[..., Function])
 
 
 def test_the_images_ports() -> None:
-    """Without arguments the ports are those of AWS's own emulator; Dockerfile and MiniStack rely."""
+    """Without arguments they are those of AWS's own emulator, which MiniStack relies on."""
     namespace: dict[str, Any] = {"__name__": "rie"}
     exec(compile(RIE.read_text(), str(RIE), "exec"), namespace)  # noqa: S102 - our own file
     assert namespace["main"].__defaults__ == (8080, 9001)
