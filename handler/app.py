@@ -35,10 +35,11 @@ def read_event(event: dict[str, Any], request_id: str) -> Request:
         from urllib.parse import unquote  # rare, and 3 ms of cold start
 
         path = unquote(path)
-    body = (event.get("body") or "").encode()
+    # A lone surrogate is refused later, as a body that is not UTF-8.
+    body = (event.get("body") or "").encode("utf-8", "surrogatepass")
     if event.get("isBase64Encoded"):
         try:
-            body = binascii.a2b_base64(body)
+            body = binascii.a2b_base64(body, strict_mode=True)
         except ValueError as error:
             raise BadRequestError("the body is marked as base64 and is not") from error
     headers = {name.lower(): value for name, value in event.get("headers", {}).items()}

@@ -98,6 +98,8 @@ def read_manifest(directory: str) -> Manifest:
             document = json.load(file)
     except (OSError, ValueError) as error:
         raise StartupError(f"cannot read {path}: {error}; MODEL_DIR names its folder") from error
+    if not isinstance(document, dict):
+        raise StartupError(f"{path} holds a {type(document).__name__}, expected an object")
     return Manifest(document)
 
 

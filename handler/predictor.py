@@ -27,11 +27,11 @@ class Predictor:
         backend: Where the arithmetic happens.
     """
 
-    __slots__ = ("_backend", "manifest")
+    __slots__ = ("backend", "manifest")
 
     def __init__(self, manifest: Manifest, backend: Backend) -> None:
         self.manifest = manifest
-        self._backend = backend
+        self.backend = backend
 
     def predict(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Run the model once.
@@ -50,7 +50,7 @@ class Predictor:
         self._check_names(tensors)
         for spec in self.manifest.inputs:
             _check_input(spec, tensors[spec.name])
-        answers = self._backend.run(tensors)
+        answers = self.backend.run(tensors)
         for name, tensor in answers.items():
             # JSON has no NaN, and null would pass for a number somewhere. It is the client's to
             # mend: the same model answers other inputs, so alarms on 5xx stay for our own faults.

@@ -12,6 +12,8 @@ import os
 import signal
 import sys
 import threading
+from contextlib import contextmanager
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from time import monotonic, sleep
 
@@ -20,7 +22,7 @@ from handler.service import MAX_BYTES, Request, Response, Service, error_respons
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 _GRACE_SECONDS = 20.0
 _IDLE_SECONDS = 75.0  # longer than the 60 s that load balancers keep a connection
@@ -44,17 +46,23 @@ class Server(ThreadingHTTPServer):
         self.service = service
         self._under_way = 0
         self._lock = threading.Lock()
-        super().__init__((host, port), _Connection)
+        super().__init__((host, port), Connection)
 
-    def answer(self, request: Request) -> Response:
-        """Answer one request."""
+    @contextmanager
+    def under_way(self) -> Iterator[None]:
+        """Count a request, from when it was read until its answer is sent."""
         with self._lock:
             self._under_way += 1
         try:
-            return self.service.answer(_rename_invocations(request, self.service))
+            yield
         finally:
             with self._lock:
                 self._under_way -= 1
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing where the client went away: nobody to answer, and nothing to mend."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
 
     def drain(self, seconds: float) -> None:
         """Wait until no request is under way, at most that long."""
@@ -63,7 +71,7 @@ class Server(ThreadingHTTPServer):
             sleep(0.01)
 
 
-class _Connection(BaseHTTPRequestHandler):
+class Connection(BaseHTTPRequestHandler):
     """One keep-alive connection."""
 
     server: Server
@@ -88,7 +96,12 @@ class _Connection(BaseHTTPRequestHandler):
         path = self.path.partition("?")[0]
         # HEAD is GET without the body.
         method = "GET" if self.command == "HEAD" else self.command
-        self._send(self.server.answer(Request(method, path, headers, body)))
+        request = _rename_invocations(
+            Request(method, path, headers, body), self.server.service.manifest.name
+        )
+        with self.server.under_way():
+            self._send(self.server.service.answer(request))
+            self.wfile.flush()
 
     do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_GET  # noqa: N815
 
@@ -96,10 +109,12 @@ class _Connection(BaseHTTPRequestHandler):
         """Answer what the standard library found malformed in the service's own format."""
         del explain
         self.close_connection = True
-        # 501 is its word for a method nobody knows.
-        status = 405 if code == 501 else 400 if code < 500 else code  # noqa: PLR2004
-        error = BadRequestError(message or "malformed request")
-        headers = {"allow": "GET, POST"} if status == 405 else {}  # noqa: PLR2004
+        # Without a version that it understood it would leave out status line and headers.
+        self.request_version = self.protocol_version
+        # 501 is its word for a method nobody knows; all its others are the client's faults too.
+        status = 405 if code == HTTPStatus.NOT_IMPLEMENTED else 400
+        error = BadRequestError((message or "malformed request")[:200])
+        headers = {"allow": "GET, POST"} if code == HTTPStatus.NOT_IMPLEMENTED else {}
         self._send(Response(status, error_response(error).body, headers))
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its parent's name
@@ -114,7 +129,10 @@ class _Connection(BaseHTTPRequestHandler):
         length = int(text) if len(text) <= len(str(MAX_BYTES)) else MAX_BYTES + 1
         if length > MAX_BYTES:
             raise TooLargeError(f"the body has {text:.32} bytes, at most {MAX_BYTES} are taken")
-        return self.rfile.read(length)
+        body = self.rfile.read(length)
+        if len(body) < length:
+            raise BadRequestError(f"the body ended after {len(body)} of {length} bytes")
+        return body
 
     def _send(self, response: Response) -> None:
         self.send_response(response.status)
@@ -165,12 +183,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return serve(options.host, options.port)
 
 
-def _rename_invocations(request: Request, service: Service) -> Request:
+def _rename_invocations(request: Request, model: str) -> Request:
     """SageMaker's one path says nothing of what comes: the content type does."""
     if request.path != "/invocations":
         return request
     action = "image" if request.media.startswith("image/") else "predict"
-    path = f"/v1/models/{service.manifest.name}:{action}"
+    path = f"/v1/models/{model}:{action}"
     return Request(request.method, path, request.headers, request.body)
 
 

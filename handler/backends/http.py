@@ -64,6 +64,13 @@ class HttpBackend:
             raise NotReadyError("the model's backend cannot be reached; try again") from error
         return remote.read_answer(status, answer, self._manifest)
 
+    def close(self) -> None:
+        """Close this thread's connection."""
+        kept = getattr(self._local, "connection", None)
+        if kept is not None:
+            kept.close()
+            self._local.connection = None
+
     def _post(
         self, connection: http.client.HTTPConnection | None, body: bytes
     ) -> tuple[int, bytes]:

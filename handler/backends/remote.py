@@ -17,6 +17,7 @@ _CLIENT_FAULTS = frozenset((400, 413, 422))
 _LONGEST = 500
 _OK = 200
 _STRANGER = "the model's backend did not answer with this model's outputs"
+_STRANGER = "the model's backend did not answer with this model's outputs"
 
 
 def timeout_seconds(settings: Mapping[str, str]) -> float:
@@ -60,11 +61,12 @@ def read_answer(status: int, body: bytes, manifest: Manifest) -> dict[str, Tenso
     if status != _OK:
         raise NotReadyError(f"the model's backend answered {status}; try again")
     try:
-        return tfserving.parse_answer(strict_json.parse(body), manifest.outputs)
+        tensors = tfserving.parse_answer(strict_json.parse(body), manifest.outputs)
     except BadRequestError as error:
-        raise NotReadyError(
-            "the model's backend did not answer with this model's outputs"
-        ) from error
+        raise NotReadyError(_STRANGER) from error
+    if not all(spec.accepts(tensors[spec.name].shape) for spec in manifest.outputs):
+        raise NotReadyError(_STRANGER)
+    return tensors
 
 
 def _message(body: bytes) -> str:

@@ -80,6 +80,10 @@ class SageMakerBackend:
             raise NotReadyError("the model's backend cannot be reached; try again") from error
         return remote.read_answer(200, body, self._manifest)
 
+    def close(self) -> None:
+        """Close every connection."""
+        self._client.close()
+
 
 def _model_error(response: dict[str, Any]) -> tuple[int, bytes]:
     """The status and body the container answered, where SageMaker passes them on.

@@ -104,7 +104,7 @@ def _file(body: bytes, media: str) -> bytes:
             raise BadRequestError(
                 'expected {"image": "<base64 of a PNG or JPEG>"} and nothing else'
             )
-        text = value.encode()
+        text = value.encode("ascii", "replace")
     if text.startswith(b"data:"):
         text = text.partition(b",")[2]
     try:

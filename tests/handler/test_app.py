@@ -1,0 +1,152 @@
+"""API Gateway's events in, its answers out."""
+
+import base64
+import importlib
+import json
+from collections.abc import Callable, Mapping
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from handler.errors import StartupError
+
+LoadEvent = Callable[[str], dict[str, Any]]
+
+
+@pytest.fixture
+def app(environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The module as Lambda imports it: the model is loaded by the import."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    module = importlib.import_module("handler.app")
+    return importlib.reload(module)
+
+
+def _answer(app: ModuleType, event: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    answer = app.handler(event, SimpleNamespace(aws_request_id="r-1"))
+    assert {"statusCode", "headers", "body", "isBase64Encoded"} == set(answer)
+    assert "application/json" == answer["headers"]["content-type"]
+    return answer["statusCode"], json.loads(answer["body"])
+
+
+@pytest.mark.parametrize("name", ["predict", "predict_curl", "predict_stage"])
+def test_predict_answers_one_row_of_scores(
+    app: ModuleType, load_event: LoadEvent, name: str
+) -> None:
+    """A prediction arrives as JSON, as base64 of it, and behind a stage's prefix."""
+    status, answer = _answer(app, load_event(name))
+
+    (scores,) = answer["predictions"]
+    assert (200, 10, 3) == (status, len(scores), scores.index(max(scores)))
+
+
+@pytest.mark.parametrize("name", ["image_png", "image_json", "image_text"])
+def test_image_answers_labels(app: ModuleType, load_event: LoadEvent, name: str) -> None:
+    """A picture arrives as base64 of raw bytes, in JSON and as base64 text."""
+    status, answer = _answer(app, load_event(name))
+
+    assert (200, "3") == (status, answer["predictions"][0]["label"])
+
+
+def test_ping_status_and_metadata_answer(app: ModuleType, load_event: LoadEvent) -> None:
+    """The GET routes answer without a body."""
+    assert (200, {"status": "ok"}) == _answer(app, load_event("ping"))
+    assert "AVAILABLE" == _answer(app, load_event("status"))[1]["model_version_status"][0]["state"]
+    assert "digits" == _answer(app, load_event("metadata"))[1]["model_spec"]["name"]
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "message"),
+    [
+        ("unknown_path", 404, "no such path: /v2/health/live"),
+        ("unknown_model", 404, "no model 'cats' here, only 'digits'"),
+        ("wrong_method", 405, "GET is not allowed on /v1/models/digits:predict; use POST"),
+    ],
+)
+def test_what_is_not_there_is_said(
+    app: ModuleType, load_event: LoadEvent, name: str, status: int, message: str
+) -> None:
+    """Unknown paths and models are 404, a wrong method 405."""
+    got, answer = _answer(app, load_event(name))
+
+    assert (status, ["error"]) == (got, list(answer))
+    assert message in answer["error"]
+
+
+def test_405_says_what_is_allowed(app: ModuleType, load_event: LoadEvent) -> None:
+    """RFC 9110: a 405 carries Allow."""
+    assert "POST" == app.handler(load_event("wrong_method"), None)["headers"]["allow"]
+
+
+def test_an_escaped_colon_is_a_colon(app: ModuleType, load_event: LoadEvent) -> None:
+    """Clients that escape the path's colon reach the same route."""
+    event = load_event("predict")
+    event["rawPath"] = "/v1/models/digits%3Apredict"
+
+    assert 200 == _answer(app, event)[0]
+
+
+def test_a_model_named_like_the_stage_is_found(app: ModuleType, load_event: LoadEvent) -> None:
+    """Only the leading stage is stripped, and only where the stage has a name."""
+    event = load_event("predict")
+    event["rawPath"] = "/staging" + event["rawPath"]
+
+    assert 404 == _answer(app, event)[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"body": None}, "the body is empty"),
+        ({"body": "a", "isBase64Encoded": True}, "marked as base64"),
+        ({"body": "é", "isBase64Encoded": True}, "marked as base64"),
+        ({"body": "\ud800"}, "not UTF-8"),
+        ({"body": base64.b64encode(b"\xff").decode(), "isBase64Encoded": True}, "not UTF-8"),
+    ],
+    ids=["none", "cut base64", "no base64", "surrogate", "latin-1"],
+)
+def test_a_broken_body_is_a_400(
+    app: ModuleType, load_event: LoadEvent, change: dict[str, Any], message: str
+) -> None:
+    """Bodies the gateway would rarely send are refused like any other."""
+    status, answer = _answer(app, {**load_event("predict"), **change})
+
+    assert 400 == status
+    assert message in answer["error"]
+
+
+def test_the_body_has_a_cap(app: ModuleType, load_event: LoadEvent) -> None:
+    """Over 5.5 MB the answer is our own 413, before Lambda's limit cuts in."""
+    status, answer = _answer(app, {**load_event("predict"), "body": " " * 5_500_001})
+
+    assert (413, "the body has 5500001 bytes, at most 5500000 are taken") == (
+        status,
+        answer["error"],
+    )
+
+
+def test_the_same_model_answers_every_event(
+    app: ModuleType, load_event: LoadEvent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the import nothing is read from disk: the model is loaded once for all events."""
+    service = app.SERVICE
+
+    def forbidden(*arguments: object) -> None:
+        raise AssertionError(f"loaded again: {arguments}")
+
+    monkeypatch.setattr("handler.litert.Model.__init__", forbidden)
+    monkeypatch.setattr("builtins.open", forbidden)
+
+    assert [200] * 20 == [_answer(app, load_event("predict"))[0] for _ in range(20)]
+    assert service is app.SERVICE
+
+
+def test_a_bad_model_fails_the_import(
+    app: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    """Lambda's initialisation fails with the reason, rather than every request later."""
+    monkeypatch.setenv("MODEL_DIR", str(tmp_path))
+
+    with pytest.raises(StartupError, match="MODEL_DIR names its folder"):
+        importlib.reload(app)

@@ -1,0 +1,229 @@
+"""Pictures in every wrapping, good and bad."""
+
+import base64
+import io
+import json
+import struct
+import zlib
+from array import array
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from handler.manifest import Manifest
+from handler.protocols import image
+from handler.service import Request, Service
+
+Sample = Callable[[int], bytes]
+PATH = "/v1/models/digits:image"
+
+
+def _send(
+    service: Service, body: bytes, media: str = "", path: str = PATH
+) -> tuple[int, dict[str, Any]]:
+    headers: Mapping[str, str] = {"content-type": media} if media else {}
+    response = service.answer(Request("POST", path, headers, body))
+    return response.status, json.loads(response.body)
+
+
+def _save(picture: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
+    out = io.BytesIO()
+    picture.save(out, kind, **options)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("digit", range(10))
+def test_every_sample_is_recognised(digits_service: Service, sample: Sample, digit: int) -> None:
+    """The example's own pictures are labelled right, best of five labels first."""
+    status, answer = _send(digits_service, sample(digit), "image/png")
+
+    scores = [entry["score"] for entry in answer["predictions"]]
+    assert (200, 5) == (status, len(scores))
+    assert str(digit) == answer["predictions"][0]["label"]
+    assert sorted(scores, reverse=True) == scores
+
+
+@pytest.mark.parametrize(
+    ("wrap", "media"),
+    [
+        (lambda png: png, "image/png"),
+        (lambda png: png, "image/jpeg"),
+        (lambda png: png, "application/octet-stream"),
+        (lambda png: png, "application/x-www-form-urlencoded"),
+        (lambda png: png, "text/plain"),
+        (lambda png: png, ""),
+        (base64.b64encode, "text/plain; charset=utf-8"),
+        (base64.b64encode, ""),
+        (base64.encodebytes, "text/plain"),
+        (lambda png: b"data:image/png;base64," + base64.b64encode(png), "text/plain"),
+        (lambda png: b'{"image": "%s"}' % base64.b64encode(png), "application/json"),
+        (lambda png: b' {"image": "%s"}' % base64.b64encode(png), ""),
+    ],
+)
+def test_the_wrapping_makes_no_difference(
+    digits_service: Service, sample: Sample, wrap: Callable[[bytes], bytes], media: str
+) -> None:
+    """Raw, base64 and JSON, with a content type right, wrong or missing, get the same answer."""
+    assert _send(digits_service, sample(3), "image/png") == _send(
+        digits_service, wrap(sample(3)), media
+    )
+
+
+def test_the_picture_and_its_numbers_get_the_same_scores(
+    digits_service: Service, sample: Sample
+) -> None:
+    """A picture is scaled exactly as pixel / 255."""
+    with Image.open(io.BytesIO(sample(7))) as picture:
+        pixels = picture.convert("L").tobytes()
+
+    values = image.parse(sample(7), "image/png", digits_service.manifest)["image"].values
+
+    assert array("f", [pixel / 255 for pixel in pixels]) == values
+
+
+def test_a_jpeg_of_another_size_and_colour_is_fitted(digits_service: Service) -> None:
+    """Any size and colour is resized and converted to what the model takes."""
+    with_colour = Image.new("RGB", (640, 480), (255, 0, 0))
+
+    tensor = image.parse(_save(with_colour, "JPEG"), "image/jpeg", digits_service.manifest)["image"]
+
+    assert (1, 8, 8, 1) == tensor.shape
+    assert all(abs(value - 76 / 255) < 0.01 for value in tensor.values)
+
+
+def test_a_photo_is_turned_upright(digits_service: Service) -> None:
+    """EXIF's orientation is heeded, as phones rely on it."""
+    picture = Image.new("L", (8, 8))
+    picture.paste(255, (0, 0, 8, 4))
+    exif = Image.Exif()
+    exif[0x0112] = 3  # upside down
+
+    data = _save(picture, "PNG", exif=exif)
+    values = image.parse(data, "image/png", digits_service.manifest)["image"].values
+
+    assert [0.0, 1.0] == [values[0], values[-1]]
+
+
+def test_sixteen_bit_grey_is_scaled_not_clipped(digits_service: Service) -> None:
+    """A 16-bit PNG keeps its brightness."""
+    data = _save(Image.new("I;16", (8, 8), 32896))
+
+    values = image.parse(data, "image/png", digits_service.manifest)["image"].values
+
+    assert {array("f", [128 / 255])[0]} == set(values)
+
+
+@pytest.mark.parametrize("mode", ["1", "P", "LA", "RGBA", "RGB"])
+def test_every_kind_of_png_is_read(digits_service: Service, mode: str) -> None:
+    """Black and white, palettes and transparency are all pictures."""
+    assert 200 == _send(digits_service, _save(Image.new(mode, (9, 9))), "image/png")[0]
+
+
+def test_colour_pictures_have_channels_last() -> None:
+    """For a model in colour each pixel gives red, green, blue, scaled into the card's range."""
+    manifest = Manifest(
+        {
+            "schema": 1,
+            "name": "colour",
+            "sha256": "",
+            "recipe": "float32",
+            "signature": {
+                "name": "serving_default",
+                "inputs": [{"name": "x", "dtype": "float32", "shape": [-1, -1, -1, 3]}],
+                "outputs": [{"name": "y", "dtype": "float32", "shape": [-1, 2]}],
+            },
+            "picture": {"width": 2, "height": 1, "color": "rgb", "range": [-1, 1]},
+        }
+    )
+    picture = Image.new("RGB", (2, 1), (255, 0, 51))
+
+    tensor = image.parse(_save(picture), "image/png", manifest)["x"]
+
+    assert (1, 1, 2, 3) == tensor.shape
+    assert array("f", [1.0, -1.0, -0.6] * 2) == tensor.values
+
+
+def test_a_small_file_of_many_pixels_is_refused_unread(digits_service: Service) -> None:
+    """A PNG that claims 100,000 x 100,000 pixels is refused by its header alone."""
+    head = struct.pack(">IIBBBBB", 100_000, 100_000, 8, 0, 0, 0, 0)
+    chunk = b"IHDR" + head
+    bomb = (
+        b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    )
+    bomb += struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
+
+    status, answer = _send(digits_service, bomb, "image/png")
+
+    assert 400 == status
+    assert "the picture has 100000x100000 pixels, at most 25000000" in answer["error"]
+
+
+@pytest.mark.parametrize(
+    ("body", "media", "status", "message"),
+    [
+        (b"GIF89a...", "image/png", 400, "neither PNG, JPEG nor base64"),
+        (b"hello", "text/plain", 400, "neither PNG, JPEG nor base64"),
+        (b"aGVsbG8=", "text/plain", 400, "does not hold a PNG or a JPEG"),
+        (b"aGVsbG8", "text/plain", 400, "neither PNG, JPEG nor base64"),
+        (b'{"image": 3}', "application/json", 400, 'expected {"image"'),
+        (b'{"image": "aGVsbG8="}', "application/json", 400, "does not hold a PNG or a JPEG"),
+        (b'{"image": "\\u00e9"}', "application/json", 400, "neither PNG, JPEG nor base64"),
+        (b'{"image": "\\ud800"}', "application/json", 400, "neither PNG, JPEG nor base64"),
+        (b'{"image": "", "x": 1}', "application/json", 400, "nothing else"),
+        (b'["x"]', "application/json", 400, 'expected {"image"'),
+        (b'{"image": ', "application/json", 400, "not JSON"),
+        (b"", "image/png", 400, "the body is empty"),
+        (b"\xff\xd8\xff\xe0", "image/jpeg", 400, "the picture is damaged"),
+        (b"\x89PNG\r\n\x1a\n", "image/png", 400, "the picture is damaged"),
+        (b"\x89PNG\r\n\x1a\n" + b"\0" * 100, "image/png", 400, "the picture is damaged"),
+        (b"x", "image/gif", 415, "content type 'image/gif'"),
+        (b"x", "multipart/form-data; boundary=y", 415, "content type 'multipart/form-data'"),
+        (b"\xff\xd8\xff" + b"\0" * 4_500_000, "image/jpeg", 413, "at most 4500000"),
+        (b"\0" * 5_500_001, "image/jpeg", 413, "at most 5500000"),
+    ],
+)
+def test_what_is_no_picture_is_refused_and_leaves_no_trace(
+    digits_service: Service,
+    sample: Sample,
+    body: bytes,
+    media: str,
+    status: int,
+    message: str,
+) -> None:
+    """Each bad body gets its status and one line; the next good picture still works."""
+    got, answer = _send(digits_service, body, media)
+
+    assert (status, ["error"]) == (got, list(answer))
+    assert message in answer["error"]
+    assert 200 == _send(digits_service, sample(1), "image/png")[0]
+
+
+@pytest.mark.parametrize("end", [20, 60, 100])
+def test_a_truncated_picture_is_damaged(digits_service: Service, sample: Sample, end: int) -> None:
+    """A picture cut short anywhere is the client's fault, whatever Pillow raises for it."""
+    status, answer = _send(digits_service, sample(3)[:end], "image/png")
+
+    assert (400, "the picture is damaged: it cannot be decoded") == (status, answer["error"])
+
+
+def test_a_model_without_picture_has_no_such_route(tiny_service: Service, sample: Sample) -> None:
+    """Where the card has no picture, :image is a 404 that says what to use."""
+    status, answer = _send(tiny_service, sample(1), "image/png", "/v1/models/tiny:image")
+
+    assert (404, "model 'tiny' takes no picture; use :predict") == (status, answer["error"])
+
+
+def test_without_labels_the_index_is_the_label(
+    digits: Path, tmp_path: Path, open_model: Callable[[Path], Service], sample: Sample
+) -> None:
+    """A card without labels still answers :image, by number."""
+    document = json.loads((digits / "model.json").read_text(encoding="utf-8"))
+    (tmp_path / "model.json").write_text(json.dumps({**document, "labels": None}), "utf-8")
+    (tmp_path / "model.tflite").write_bytes((digits / "model.tflite").read_bytes())
+
+    _, answer = _send(open_model(tmp_path), sample(6), "image/png")
+
+    assert "6" == answer["predictions"][0]["label"]

@@ -1,0 +1,147 @@
+"""The LiteRT C library through ctypes, against Google's own Python binding."""
+
+import json
+import shutil
+import warnings
+from array import array
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from handler.errors import LiteRtError, StartupError
+from handler.litert import Model
+from handler.service import Service, open_service
+
+
+def _reference(path: Path, images: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from ai_edge_litert.interpreter import Interpreter
+    runner = Interpreter(model_path=str(path)).get_signature_runner()
+    scores: np.ndarray[Any, Any] = runner(image=images)["scores"]
+    return scores
+
+
+@pytest.mark.parametrize("batch", [1, 2, 7, 500])
+def test_numbers_equal_those_of_the_stock_runtime(digits: Path, library: str, batch: int) -> None:
+    """For any batch, every row comes back, with the numbers Google's own binding gives."""
+    images = np.random.default_rng(66).random((batch, 8, 8, 1), dtype=np.float32)
+    model = Model(library, str(digits / "model.tflite"), "serving_default")
+
+    shape, values = model.run({"image": ((batch, 8, 8, 1), array("f", images.tobytes()))})["scores"]
+
+    assert (batch, 10) == shape
+    expected = _reference(digits / "model.tflite", images)
+    np.testing.assert_allclose(np.reshape(values, shape), expected, atol=1e-6)
+
+
+def test_a_batch_that_changes_size_never_leaks_rows(digits: Path, library: str) -> None:
+    """Growing and shrinking batches give each image the scores it has on its own."""
+    images = np.random.default_rng(7).random((9, 8, 8, 1), dtype=np.float32)
+    model = Model(library, str(digits / "model.tflite"), "serving_default")
+    alone = _reference(digits / "model.tflite", images)
+
+    for batch in (9, 1, 3, 3, 1, 9):
+        values = array("f", images[:batch].tobytes())
+        shape, scores = model.run({"image": ((batch, 8, 8, 1), values)})["scores"]
+
+        assert (batch, 10) == shape
+        np.testing.assert_allclose(np.reshape(scores, shape), alone[:batch], atol=1e-6)
+
+
+def test_shapes_that_clash_are_the_clients_fault_and_leave_no_trace(
+    tiny_service: Service, post: Callable[[Service, object], tuple[int, dict[str, Any]]]
+) -> None:
+    """Inputs that fit the signature one by one but not together are a 400; the next call works."""
+    good = {"a": [[1, 2]], "b": [[3, 4]], "ids": [5]}
+
+    status, answer = post(tiny_service, {"inputs": {**good, "b": [[1, 2, 3]]}})
+
+    assert (400, {"error"}) == (status, set(answer))
+    assert "'a' [1, 2], 'b' [1, 3], 'ids' [1]" in answer["error"]
+    status, answer = post(tiny_service, {"inputs": good})
+    assert (200, [[4.0, 6.0]]) == (status, answer["outputs"]["sum"])
+
+
+def test_quantized_tensors_are_floats_outside(
+    quantized: Path,
+    open_model: Callable[[Path], Service],
+    post: Callable[[Service, object], tuple[int, dict[str, Any]]],
+) -> None:
+    """An int8 model takes and gives floats; what is out of its range saturates."""
+    status, answer = post(open_model(quantized), {"instances": [[0, 1, -1, 100]]})
+
+    assert 200 == status
+    # int8 holds 6.35 at most here: 100 saturates, and sigmoid(6.35) is 255/256 at this scale.
+    assert [[0.5, 0.73046875, 0.26953125, 0.99609375]] == answer["predictions"]
+
+
+def test_inputs_are_matched_by_name_not_by_order(
+    tiny: Path, tmp_path: Path, open_model: Callable[[Path], Service]
+) -> None:
+    """A model.json that lists the inputs in another order than the file serves the same."""
+    folder = shutil.copytree(tiny, tmp_path / "model")
+    document = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    document["signature"]["inputs"].reverse()
+    (folder / "model.json").write_text(json.dumps(document), encoding="utf-8")
+
+    assert ("ids", "b", "a") == tuple(spec.name for spec in open_model(folder).manifest.inputs)
+
+
+def test_a_file_that_is_not_the_one_described_fails_the_start(
+    tiny: Path, tmp_path: Path, library: str
+) -> None:
+    """One changed byte of model.tflite stops the start, with both digests named."""
+    folder = shutil.copytree(tiny, tmp_path / "model")
+    data = bytearray((folder / "model.tflite").read_bytes())
+    data[-1] ^= 1
+    (folder / "model.tflite").write_bytes(data)
+
+    with pytest.raises(StartupError, match=r"has sha256 [0-9a-f]{64}, model.json expects"):
+        open_service({"MODEL_DIR": str(folder), "LITERT_LIBRARY": library})
+
+
+def test_a_signature_the_file_lacks_is_named(tiny: Path, library: str) -> None:
+    """An unknown signature is refused with those that exist."""
+    with pytest.raises(LiteRtError, match="no signature 'train', it has serving_default"):
+        Model(library, str(tiny / "model.tflite"), "train")
+
+
+def test_a_library_that_is_not_there_fails_the_start(tiny: Path) -> None:
+    """A wrong LITERT_LIBRARY is an init failure that names the setting."""
+    with pytest.raises(StartupError, match="LITERT_LIBRARY names it"):
+        open_service({"MODEL_DIR": str(tiny), "LITERT_LIBRARY": "/nowhere/libLiteRt.so"})
+
+
+def test_a_file_that_is_no_model_is_refused(tmp_path: Path, library: str) -> None:
+    """Rubbish in place of a model is an error with LiteRT's status, not a crash."""
+    (tmp_path / "model.tflite").write_bytes(b"TFL3" * 100)
+
+    with pytest.raises(LiteRtError, match="LiteRtCreateModelFromFile"):
+        Model(library, str(tmp_path / "model.tflite"), "serving_default")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"dtype": "float64"}, "are not model.tflite's"),
+        ({"shape": [-1, 3]}, "are not model.tflite's"),
+        ({"name": "c"}, "are not model.tflite's"),
+        ({"dtype": "float16"}, "float16, which cannot be served"),
+    ],
+    ids=["dtype", "shape", "name", "unservable"],
+)
+def test_a_description_at_odds_with_the_file_fails_the_start(
+    tiny: Path, tmp_path: Path, library: str, change: dict[str, Any], message: str
+) -> None:
+    """model.json must say of each input what the file itself says."""
+    folder = shutil.copytree(tiny, tmp_path / "model")
+    document = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    document["signature"]["inputs"][0].update(change)
+    (folder / "model.json").write_text(json.dumps(document), encoding="utf-8")
+
+    with pytest.raises(StartupError, match=message):
+        open_service({"MODEL_DIR": str(folder), "LITERT_LIBRARY": library})

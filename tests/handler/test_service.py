@@ -1,0 +1,87 @@
+"""Routes, caps and the one place where errors become statuses."""
+
+import json
+from collections.abc import Mapping
+
+import pytest
+
+from handler.errors import StartupError
+from handler.service import Request, Service, open_service
+from handler.tensor import Tensor
+
+
+def test_our_own_bug_is_a_500_that_tells_nothing(
+    tiny_service: Service, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The client sees no text, no path and no type; the log has the frames but not the message."""
+
+    class Broken:
+        def run(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+            raise ValueError(tensors["ids"].values[0])
+
+    service = Service(tiny_service.manifest, Broken())
+    body = json.dumps({"inputs": {"a": [[1]], "b": [[1]], "ids": [31337]}}).encode()
+
+    response = service.answer(Request("POST", "/v1/models/tiny:predict", {}, body))
+
+    assert (500, b'{"error":"internal error"}') == (response.status, response.body)
+    log = capfd.readouterr()
+    assert "ValueError" in log.err
+    assert "31337" not in log.err + log.out
+
+
+@pytest.mark.parametrize("media", ["image/png", "multipart/form-data; boundary=x", "text/html"])
+def test_predict_reads_no_other_kind_of_body(tiny_service: Service, media: str) -> None:
+    """A picture posted to :predict is a 415 that says what to send."""
+    request = Request("POST", "/v1/models/tiny:predict", {"content-type": media}, b"x")
+
+    response = tiny_service.answer(request)
+
+    assert 415 == response.status
+    assert b"send application/json" in response.body
+
+
+def test_a_compressed_body_is_refused(tiny_service: Service) -> None:
+    """Content-Encoding is not read, so a zip bomb is only its few bytes."""
+    headers = {"content-encoding": "gzip"}
+
+    response = tiny_service.answer(Request("POST", "/v1/models/tiny:predict", headers, b"x"))
+
+    assert 415 == response.status
+
+
+def test_an_answer_over_the_cap_is_a_413(tiny_service: Service) -> None:
+    """What Lambda could not carry is refused in our own words."""
+    body = json.dumps({"inputs": {"a": [[1.3] * 640] * 640, "b": [[0.123456] * 640], "ids": [1]}})
+    assert len(body) < 5_500_000
+
+    response = tiny_service.answer(Request("POST", "/v1/models/tiny:predict", {}, body.encode()))
+
+    assert 413 == response.status
+    assert b"the answer has" in response.body
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/v1/models", "/v1/models/", "/v1/models/tiny/", "/v1/models/tiny:explain", "/ping/"],
+)
+def test_other_paths_are_404(tiny_service: Service, path: str) -> None:
+    """Only the routes there are exist."""
+    assert 404 == tiny_service.answer(Request("GET", path, {})).status
+
+
+def test_hostile_text_in_an_error_stays_one_line_of_json(tiny_service: Service) -> None:
+    """What the client sent is quoted safely: no line breaks, no broken JSON, bounded."""
+    path = "/v1/models/" + "\n\ud800\x00é" * 500
+
+    response = tiny_service.answer(Request("GET", path, {}))
+
+    assert 404 == response.status
+    assert b"\n" not in response.body
+    assert len(json.loads(response.body)["error"]) < 300
+
+
+def test_an_unknown_backend_fails_the_start(tiny: object) -> None:
+    """MODEL_BACKEND takes three values."""
+    with pytest.raises(StartupError, match="MODEL_BACKEND is 'onnx', expected litert"):
+        open_service({"MODEL_DIR": str(tiny), "MODEL_BACKEND": "onnx"})

@@ -1,0 +1,113 @@
+"""Nested JSON numbers <-> flat arrays."""
+
+import json
+from array import array
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from handler.errors import BadRequestError
+from handler.tensor import Tensor, TensorSpec, from_nested, to_nested, zeros
+
+
+def _spec(dtype: str = "float32", shape: tuple[int, ...] = (-1, 2)) -> TensorSpec:
+    return TensorSpec("x", dtype, shape)
+
+
+def test_nested_lists_become_row_major_values() -> None:
+    """Lists of lists are read row by row, and the shape is what they are."""
+    tensor = from_nested([[1, 2.5], [3, 4]], _spec())
+
+    assert ((2, 2), [1, 2.5, 3, 4]) == (tensor.shape, tensor.values.tolist())
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype", "message"),
+    [
+        ([["1.5", 1]], "float32", r"expected numbers, found a string at \[0\]\[0\]"),
+        ([[1, True]], "float32", r"expected numbers, found a boolean at \[0\]\[1\]"),
+        ([[1, 2], [None, 1]], "float32", r"expected numbers, found null at \[1\]\[0\]"),
+        ([[1, {}]], "float32", r"expected numbers, found an object at \[0\]\[1\]"),
+        ([[1, [1]]], "float32", r"expected numbers, found a list at \[0\]\[1\]"),
+        ([1, [1]], "float32", r"expected a list, found an integer at \[0\]"),
+        ([[1, 2], [3, 4], [5, 6, 7]], "float32", r"ragged: a list of 3 at \[2\], others have 2"),
+        ("abc", "float32", "expected a list, found a string at the top"),
+        ([[1.0, 2]], "int32", r"expected integers, found a number with a fraction at \[0\]\[0\]"),
+        ([[300, 1]], "int8", "outside the range of int8"),
+        ([[-1, 1]], "uint64", "outside the range of uint64"),
+        ([[10**400, 1]], "float32", "outside the range of float32"),
+        ([[1, 0]], "bool", r"expected booleans, found an integer at \[0\]\[0\]"),
+    ],
+)
+def test_what_is_not_such_a_tensor_is_refused_by_place(
+    value: object, dtype: str, message: str
+) -> None:
+    """Wrong types, ranks and ragged lists are refused, and the first of them is pointed at."""
+    with pytest.raises(BadRequestError, match=message):
+        from_nested(value, _spec(dtype))
+
+
+def test_a_refusal_says_what_was_expected() -> None:
+    """The message names the input, its dtype and its shape."""
+    with pytest.raises(
+        BadRequestError, match=r"^input 'x' \(expected float32 of shape \[-1, 2\]\)"
+    ):
+        from_nested([[None, 1]], _spec())
+
+
+def test_a_scalar_is_a_bare_number() -> None:
+    """A tensor of rank 0 is read from a number and written as one."""
+    tensor = from_nested(3, _spec("int32", ()))
+
+    assert ((), 3) == (tensor.shape, to_nested(tensor))
+
+
+@given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1))
+@settings(deadline=None)
+def test_float32_text_gives_back_the_same_float32(numbers: list[float]) -> None:
+    """What is rendered parses to the same float32, so that every backend gives the same numbers."""
+    values = array("f", numbers)
+
+    text = json.dumps(to_nested(Tensor("float32", (len(values),), values)))
+
+    assert values == array("f", json.loads(text))
+
+
+def test_float32_text_is_short() -> None:
+    """0.1 stays 0.1: no digits that the float32 does not hold."""
+    assert [0.1, 16777216.0, -0.25] == to_nested(
+        Tensor("float32", (3,), array("f", [0.1, 16777216, -0.25]))
+    )
+
+
+@given(st.lists(st.lists(st.lists(st.integers(-128, 127), min_size=2, max_size=2)), min_size=1))
+def test_writing_undoes_reading(nested: list[list[list[int]]]) -> None:
+    """Nested lists come out as they went in."""
+    if len({len(row) for row in nested}) == 1 and nested[0]:
+        assert nested == to_nested(from_nested(nested, _spec("int8", (-1, -1, 2))))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "values", "expected"),
+    [
+        ("float32", array("f", [1, float("inf")]), 1),
+        ("float32", array("f", [float("nan"), 1]), 0),
+        ("float32", array("f", [3e38, 3e38]), None),
+        ("float64", array("d", [1e308, 1e308]), None),
+        ("float64", array("d", [float("inf"), -float("inf")]), 0),
+        ("int32", array("i", [1]), None),
+    ],
+)
+def test_the_first_value_that_is_not_finite_is_found(
+    dtype: str, values: "array[float]", expected: int | None
+) -> None:
+    """NaN and infinities are found; large finite numbers whose sum overflows are not mistaken."""
+    assert expected == Tensor(dtype, (len(values),), values).first_non_finite()
+
+
+def test_zeros_fill_free_dimensions_with_one() -> None:
+    """The smallest tensor a signature accepts has size 1 where the caller may choose."""
+    tensor = zeros(_spec("int32", (-1, 3)))
+
+    assert ((1, 3), [0, 0, 0]) == (tensor.shape, tensor.values.tolist())
