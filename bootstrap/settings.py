@@ -1,0 +1,82 @@
+"""The settings, read once and checked."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pulumi
+
+ENVIRONMENTS: Mapping[str, str] = {"prod": "production"}
+"""GitHub environments that are not called as their stack is; release.yml names the same."""
+
+
+class SettingsError(pulumi.RunError):
+    """A setting is missing or malformed; shown as its message alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What one account's bootstrap can be told.
+
+    Attributes:
+        subject: What GitHub's tokens call the repository, up to `:environment:` or `:ref:`.
+        repository: owner/name.
+        repository_id: GitHub's number for it.
+        stacks: Those that live in this account.
+        state_bucket: An existing bucket for state; empty to make one.
+        state_key: The ARN of that bucket's key.
+        accounts: Other accounts that keep state in the bucket made here.
+    """
+
+    subject: str
+    repository: str
+    repository_id: str
+    stacks: tuple[str, ...]
+    state_bucket: str = ""
+    state_key: str = ""
+    accounts: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what would make a role nobody, or anybody, can assume.
+
+        Raises:
+            SettingsError: A setting is malformed.
+        """
+        # A wildcard here would let other repositories in; a missing owner, all of them.
+        _check("subject", self.subject, r"repo:[\w.@-]+/[\w.@-]+", "repo:acme@1234/thimble@5678")
+        _check("repository", self.repository, r"[\w.-]+/[\w.-]+", "acme/thimble")
+        _check("repositoryId", self.repository_id, r"\d+", "5678")
+        if not self.stacks:
+            raise SettingsError("stacks is empty; expected the stacks that live in this account")
+        for stack in self.stacks:
+            # No hyphen: thimble-dev-* must be dev's alone. And thimble-deploy-* are these roles.
+            _check("stacks", stack, r"(?!(?:deploy|preview)$)[a-z][a-z0-9]*", "dev")
+        for account in self.accounts:
+            _check("accounts", account, r"\d{12}", "111122223333")
+        if bool(self.state_bucket) != bool(self.state_key):
+            raise SettingsError(
+                "stateBucket and stateKey belong together; take both from the outputs of the "
+                "account whose bootstrap made the bucket",
+            )
+
+    @classmethod
+    def from_config(cls) -> "Settings":
+        """Read the running stack's configuration."""
+        config = pulumi.Config()
+        return cls(
+            subject=config.require("subject"),
+            repository=config.require("repository"),
+            repository_id=config.require("repositoryId"),
+            stacks=tuple(config.get_object("stacks") or ()),
+            state_bucket=config.get("stateBucket") or "",
+            state_key=config.get("stateKey") or "",
+            accounts=tuple(str(account) for account in config.get_object("accounts") or ()),
+        )
+
+
+def _check(name: str, value: str, pattern: str, example: str) -> None:
+    if not re.fullmatch(pattern, value):
+        raise SettingsError(
+            f"{name} is {value!r}; expected something like {example} "
+            f"(pulumi config set {name} …, described in bootstrap/Pulumi.yaml)",
+        )
