@@ -85,7 +85,7 @@ class Watch(pulumi.ComponentResource):
             dashboard_name=args.watch_name,
             dashboard_body=pulumi.Output.all(
                 args.function_name, args.alias_name, args.api_id, region
-            ).apply(lambda known: dashboard(*known, p99_milliseconds=args.p99_milliseconds)),
+            ).apply(lambda known: dashboard(args.p99_milliseconds, *known)),
             opts=self._child,
         )
         if args.monthly_budget:
@@ -155,7 +155,7 @@ def topic_policy(topic_arn: str) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]}, sort_keys=True)
 
 
-def dashboard(function: str, alias: str, api: str, region: str, p99_milliseconds: int) -> str:
+def dashboard(p99_milliseconds: int, function: str, alias: str, api: str, region: str) -> str:
     """A dashboard's body: who calls, what fails, how long it takes, how many run at once."""
     live = ["FunctionName", function, "Resource", f"{function}:{alias}"]
     gateway = ["ApiId", api, "Stage", "$default"]

@@ -35,6 +35,7 @@ ROOT = HERE.parents[1]
 
 
 def arn(service: str, rest: str) -> str:
+    """An ARN of the account that answers."""
     return f"arn:aws:{service}:{REGION}:{ACCOUNT}:{rest}"
 
 
@@ -46,6 +47,7 @@ class Cloud(mocks.Mocks):
     resources: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
+        """Remember the inputs and answer with what AWS computes."""
         kind = args.typ.rpartition(":")[2]
         inputs = {key: value for key, value in args.inputs.items() if key != "__provider"}
         self.resources[kind, args.name] = inputs
@@ -53,10 +55,11 @@ class Cloud(mocks.Mocks):
             return args.name, {**inputs, "outputs": self.stacks[args.inputs["name"]]}
         if kind == "OptimizedModel":
             created = OptimizedModelProvider().create(inputs)
-            return created.id, created.outs
+            return created.id, created.outs or {}
         return f"{args.name}-id", inputs | self._computed(kind, args.name, inputs)
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[Any]]:
+        """Answer an invoke."""
         answers = {
             "aws:ecr/getAuthorizationToken:getAuthorizationToken": {
                 "userName": "AWS",
@@ -67,30 +70,23 @@ class Cloud(mocks.Mocks):
         return answers[args.token], []
 
     def _computed(self, kind: str, name: str, inputs: dict[str, Any]) -> dict[str, Any]:
+        """The outputs that AWS adds to the inputs of a resource."""
         named = inputs.get("name", name)
-        match kind:
-            case "Repository":
-                host = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
-                return {"repositoryUrl": f"{host}/{named}", "registryId": ACCOUNT}
-            case "Image":
-                repository = inputs["imageName"].rpartition(":")[0]
-                return {"repoDigest": f"{repository}@{DIGEST}"}
-            case "Function":
-                return {"arn": arn("lambda", f"function:{named}"), "version": "7"}
-            case "Alias":
-                alias = arn("lambda", f"function:{inputs['functionName']}:{named}")
-                return {"arn": alias, "invokeArn": f"invoke/{alias}"}
-            case "LogGroup":
-                return {"arn": arn("logs", f"log-group:{named}")}
-            case "Api":
-                return {
-                    "apiEndpoint": f"https://{name}.execute-api.{REGION}.amazonaws.com",
-                    "executionArn": arn("execute-api", name),
-                }
-            case "Endpoint" | "Topic" | "Role" | "MetricAlarm":
-                return {"arn": arn(kind.lower(), str(named))}
-            case _:
-                return {}
+        host = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
+        repository = inputs.get("imageName", "").rpartition(":")[0]
+        alias = arn("lambda", f"function:{inputs.get('functionName')}:{named}")
+        computed: dict[str, dict[str, Any]] = {
+            "Repository": {"repositoryUrl": f"{host}/{named}", "registryId": ACCOUNT},
+            "Image": {"repoDigest": f"{repository}@{DIGEST}"},
+            "Function": {"arn": arn("lambda", f"function:{named}"), "version": "7"},
+            "Alias": {"arn": alias, "invokeArn": f"invoke/{alias}"},
+            "LogGroup": {"arn": arn("logs", f"log-group:{named}")},
+            "Api": {
+                "apiEndpoint": f"https://{name}.execute-api.{REGION}.amazonaws.com",
+                "executionArn": arn("execute-api", name),
+            },
+        }
+        return {"arn": arn(kind.lower(), str(named))} | computed.get(kind, {})
 
     def one(self, kind: str, name: str | None = None) -> dict[str, Any]:
         """The inputs of the only resource of a kind (and name)."""
@@ -103,6 +99,7 @@ class Cloud(mocks.Mocks):
         return found[0]
 
     def kinds(self) -> set[str]:
+        """The kinds of everything asked for."""
         return {kind for kind, _ in self.resources}
 
 
@@ -131,21 +128,25 @@ class Monitor(mocks.MockMonitor):
         self.requests: list[Any] = []
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 (gRPC's name)
+        """Keep the request."""
         self.requests.append(request)
         with event_loop():
-            return super().RegisterResource(request)
+            return super().RegisterResource(request)  # type: ignore[no-untyped-call]
 
     def ReadResource(self, request: Any) -> Any:  # noqa: N802 (gRPC's name)
+        """Answer a stack reference."""
         with event_loop():
-            return super().ReadResource(request)
+            return super().ReadResource(request)  # type: ignore[no-untyped-call]
 
     def Invoke(self, request: Any) -> Any:  # noqa: N802 (gRPC's name)
+        """Answer a data source."""
         with event_loop():
-            return super().Invoke(request)
+            return super().Invoke(request)  # type: ignore[no-untyped-call]
 
 
 @contextlib.contextmanager
 def event_loop() -> Iterator[None]:
+    """A loop for one call in a thread of the engine's."""
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     try:
@@ -187,10 +188,10 @@ def deploy() -> Deploy:
             SETTINGS.outputs.clear()
             runtime_config.set_all_config(encode(config or {}))
             await run_pulumi_func(program)
-            exported = pulumi.runtime.get_root_resource().outputs
+            root: Any = pulumi.runtime.get_root_resource()
             return {
                 name: await pulumi.Output.from_input(value).future()
-                for name, value in exported.items()
+                for name, value in root.outputs.items()
             }
 
         outputs = asyncio.run(whole())
@@ -208,7 +209,7 @@ def encode(config: dict[str, Any]) -> dict[str, str]:
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project of its own to run in: a card, a model, a handler and a converter that costs nothing.
+    """A project to run in: a card, a model, a handler and a converter that costs nothing.
 
     The converter is a real `python -m convert` in a real subprocess; it just copies the model.
     """

@@ -16,6 +16,7 @@ BASE = "public.ecr.aws/lambda/python:3.13"
 
 
 def assemble(base: str = BASE, platform: str = "linux/arm64") -> Path:
+    """The context of the project as it is now."""
     card = Card.load("models/digits")
     props = {
         field: getattr(OptimizedModelProps.of(card, "auto"), field)
@@ -26,12 +27,14 @@ def assemble(base: str = BASE, platform: str = "linux/arm64") -> Path:
 
 
 def names(folder: Path) -> list[str]:
+    """Every file in a folder."""
     return sorted(
         path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
     )
 
 
 def edit_card(old: str, new: str) -> None:
+    """Replace a text in the card."""
     card = Path("models/digits/model.yaml")
     card.write_text(card.read_text().replace(old, new))
 
@@ -132,7 +135,7 @@ def test_wrong_number_of_labels(project: Path) -> None:
     assert project.is_dir()
     edit_card('["a", "b", "c"]', '["a"]')
 
-    with pytest.raises(ContextError, match="1 entries .* last output dimension is 3"):
+    with pytest.raises(ContextError, match=r"1 entries .* last output dimension is 3"):
         assemble()
 
 
@@ -148,6 +151,6 @@ def test_no_model(project: Path) -> None:
     """Without the artifact the error says how to get it, and nothing half-made stays."""
     libraries = runtime.install("arm64", "3.13", pillow=False)
 
-    with pytest.raises(ContextError, match="run pulumi up again"):
+    with pytest.raises(ContextError, match=r"run pulumi up again"):
         context.assemble(Card.load("models/digits"), ".build/models/none", libraries, BASE, "x")
     assert [] == list((project / ".build/image").iterdir())

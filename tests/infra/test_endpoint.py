@@ -8,6 +8,9 @@ import pytest
 from infra.endpoint import ModelEndpoint, ModelEndpointArgs
 
 URI = "000000000000.dkr.ecr.eu-central-1.amazonaws.com/thimble/dev/digits@sha256:" + "d" * 64
+LOGS = (
+    "arn:aws:logs:eu-central-1:000000000000:log-group:/aws/sagemaker/Endpoints/thimble-dev-digits"
+)
 INSTANCES = {"kind": "instances", "min_instances": 2, "max_instances": 4}
 
 
@@ -69,11 +72,7 @@ def test_configuration_has_no_name(make: Any) -> None:
 
 
 @pytest.mark.parametrize(("given", "expected"), [({}, False), (INSTANCES, True)])
-def test_network_isolation(
-    given: dict[str, Any],
-    expected: bool,
-    make: Any,  # noqa: FBT001 (a parameter of the test)
-) -> None:
+def test_network_isolation(given: dict[str, Any], expected: bool, make: Any) -> None:  # noqa: FBT001 (a parameter of the test)
     """A model on instances reaches nobody; serverless endpoints cannot be told so."""
     assert expected == make(**given).cloud.one("Model")["enableNetworkIsolation"]
 
@@ -103,8 +102,7 @@ def test_least_privilege(make: Any) -> None:
     assert [
         "arn:repository",
         "*",  # for ecr:GetAuthorizationToken, which knows no resource
-        "arn:aws:logs:eu-central-1:000000000000:log-group:"
-        "/aws/sagemaker/Endpoints/thimble-dev-digits:*",
+        f"{LOGS}:*",
     ] == resources
     assert "ecr:GetAuthorizationToken" == policy["Statement"][1]["Action"]
 

@@ -23,6 +23,7 @@ def make(deploy: Any) -> Any:
 
 
 def statements(deployment: Any) -> list[dict[str, Any]]:
+    """What the function's role is granted."""
     policy = json.loads(deployment.cloud.one("RolePolicy")["policy"])
     found: list[dict[str, Any]] = policy["Statement"]
     return found

@@ -190,7 +190,7 @@ def test_real_stack_keeps_its_images(run: Any) -> None:
 
 def test_faults_stop_the_program(run: Any) -> None:
     """A fault in the settings ends the run before anything is asked of AWS."""
-    with pytest.raises(SettingsError, match="function.memory is 1"):
+    with pytest.raises(SettingsError, match=r"function.memory is 1"):
         run(function={"memory": 1})
 
 

@@ -22,6 +22,7 @@ INDEX = "application/vnd.oci.image.index.v1+json"
 
 
 def sha256(body: bytes) -> str:
+    """A registry's name for these bytes."""
     return f"sha256:{hashlib.sha256(body).hexdigest()}"
 
 
@@ -52,13 +53,17 @@ class Registry:
         return f"{self.host}/{repository}@{sha256(manifest)}"
 
     def uploads(self) -> int:
+        """How many blobs were sent here."""
         return len([line for line in self.requests if line.startswith("PATCH")])
 
 
 class Handler(BaseHTTPRequestHandler):
+    """Speaks the registry HTTP API to one client at a time."""
+
     registry: ClassVar[Registry]
 
     def do_any(self) -> None:
+        """Answer any method."""
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         url = urllib.parse.urlsplit(self.path)
         self.registry.requests.append(f"{self.command} {self.path}")
@@ -75,7 +80,7 @@ class Handler(BaseHTTPRequestHandler):
         answer: Any = getattr(self, f"_{what.replace('/', '_')}")
         return self._answer(*answer(repository, name, query, body))
 
-    do_GET = do_HEAD = do_POST = do_PATCH = do_PUT = do_any
+    do_GET = do_HEAD = do_POST = do_PATCH = do_PUT = do_any  # noqa: N815 (the base class's names)
 
     def log_message(self, *_: Any) -> None:
         """Tests read requests, not a log."""
@@ -132,6 +137,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def serve() -> Iterator[Registry]:
+    """A registry that answers on this machine until the test is over."""
     registry = Registry()
     handler = type("Served", (Handler,), {"registry": registry})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
@@ -160,10 +166,12 @@ def nobody(_: str) -> None:
 
 
 def target(prod: Registry, source: str) -> str:
+    """Where a source's image goes."""
     return f"{prod.host}/prod/digits@{source.rpartition('@')[2]}"
 
 
 def promote(source: str, uri: str, credentials: Any = nobody) -> None:
+    """Copy by text."""
     copy(Reference.parse(source), Reference.parse(uri), credentials)
 
 
@@ -248,7 +256,7 @@ def test_expired(dev: Registry, prod: Registry) -> None:
 def test_damaged_on_the_way(dev: Registry, prod: Registry) -> None:
     """A layer that is not what its digest says is not passed on."""
     source = dev.push("dev/digits")
-    dev.blobs = {key: b"damaged" for key in dev.blobs}
+    dev.blobs = dict.fromkeys(dev.blobs, b"damaged")
 
     with pytest.raises(CopyError, match="sent other bytes"):
         promote(source, target(prod, source))

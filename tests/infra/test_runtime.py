@@ -55,7 +55,7 @@ def test_platforms_do_not_mix(project: Path) -> None:
 
 
 def test_only_what_is_wanted_is_fetched() -> None:
-    """numpy is locked beside LiteRT, and not even downloaded."""
+    """What is locked beside LiteRT, numpy above all, is not even downloaded."""
     found = runtime.select(REQUIREMENTS, ("ai-edge-litert", "pillow"))
 
     assert ["ai-edge-litert==2.3.0 \\", "    --hash=sha256:aa"] == found.splitlines()[:2]
@@ -64,7 +64,7 @@ def test_only_what_is_wanted_is_fetched() -> None:
 
 def test_lock_without_the_library() -> None:
     """A lock that lacks a package names it, and the commands that add it."""
-    with pytest.raises(ToolError, match="lacks pillow; add it in"):
+    with pytest.raises(ToolError, match=r"lacks pillow; add it in"):
         runtime.select("ai-edge-litert==2.3.0\n", ("ai-edge-litert", "pillow"))
 
 
@@ -91,7 +91,7 @@ def test_uv_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(sys, "executable", shutil.which("false", path="/bin:/usr/bin"))
 
-    with pytest.raises(ToolError, match="uv is not installed.*pip install uv"):
+    with pytest.raises(ToolError, match=r"uv is not installed.*pip install uv"):
         runtime.find_uv()
 
 
@@ -104,7 +104,7 @@ def test_failed_installation_leaves_nothing(project: Path, monkeypatch: pytest.M
     broken.chmod(0o755)
     monkeypatch.setenv("UV", str(broken))
 
-    with pytest.raises(ToolError, match="ended with 2: no wheel"):
+    with pytest.raises(ToolError, match=r"ended with 2: no wheel"):
         runtime.install("arm64", "3.13", pillow=False)
     assert [] == list((project / runtime.RUNTIMES).iterdir())
 
@@ -114,5 +114,5 @@ def test_wheel_without_the_library(project: Path, monkeypatch: pytest.MonkeyPatc
     assert project.is_dir()
     monkeypatch.setattr(runtime, "LIBRARY", Path("ai_edge_litert/gone.so"))
 
-    with pytest.raises(ToolError, match="holds no ai_edge_litert/gone.so"):
+    with pytest.raises(ToolError, match=r"holds no ai_edge_litert/gone.so"):
         runtime.install("arm64", "3.13", pillow=False)

@@ -33,12 +33,14 @@ def read(stack: str = "dev", environment: dict[str, str] | None = None, **own: A
 
 
 def fault(stack: str = "dev", environment: dict[str, str] | None = None, **own: Any) -> str:
+    """What a stack that is told these is refused with."""
     with pytest.raises(SettingsError) as caught:
         read(stack, environment, **own)
     return str(caught.value)
 
 
 def declared() -> dict[str, dict[str, Any]]:
+    """Every key as Pulumi.yaml describes it."""
     content: dict[str, Any] = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())
     described: dict[str, dict[str, Any]] = content["config"]
     return described
@@ -94,7 +96,7 @@ def test_stack_files_hold_differences_only(stack: str) -> None:
     """A stack's file repeats no default."""
     content = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())["config"]
     defaults = {key: entry["default"] for key, entry in declared().items()}
-    given = {}
+    given: dict[str, Any] = {}
     for key, value in content.items():
         name = key.removeprefix("thimble:")
         nested = value.items() if isinstance(value, dict) else [("", value)]
