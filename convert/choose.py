@@ -18,7 +18,7 @@ class Candidate:
         metric: On the evaluation data; None without.
         drop: How much worse than the original; None without evaluation data.
         agreement: Share of answers that are the original's; None without evaluation data.
-        latency_ms: Median of one call.
+        latency_ms: Median of one call; None where there is no example to call it with.
         inside_budget: Whether the drop is allowed; None without evaluation data.
         error: Why there is no content, or None.
     """

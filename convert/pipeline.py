@@ -121,7 +121,7 @@ def _candidate(
     recipe: Recipe,
     calibration: Examples | None,
     judge: _Judge | None,
-    call: dict[str, score.Array],
+    call: dict[str, score.Array] | None,
 ) -> Candidate:
     try:
         content = quantize.quantize(source.float_model, source.signature, recipe, calibration)

@@ -39,6 +39,9 @@ def quantize(
         return float_model
     from litert_quantizer import quantizer
 
+    if calibration is not None and any(FREE in spec.shape[1:] for spec in of.inputs):
+        rows = {name: array.shape[1:] for name, array in calibration.inputs.items()}
+        float_model = signature.with_row_shapes(float_model, rows)
     rules = _rules(recipe)
     worker = quantizer.Quantizer(float_model, rules.get_quantization_recipe())
     try:
@@ -78,8 +81,11 @@ def _rules(recipe: Recipe) -> Any:  # noqa: ANN401  the quantizer publishes no t
 
 
 def _scales(
-    float_model: bytes, rules: Any, signature_name: str, calls: list[dict[str, Any]]
-) -> Any:  # noqa: ANN401  the quantizer publishes no types
+    float_model: bytes,
+    rules: Any,  # noqa: ANN401  see _rules
+    signature_name: str,
+    calls: list[dict[str, Any]],
+) -> Any:  # noqa: ANN401  see _rules
     """Watches every tensor while the calls run, and keeps the widest range that each one reached.
 
     The quantizer's own way, a moving average over the calls, cuts off what only some rows reach.

@@ -23,7 +23,8 @@ class Report:
         rows: Of evaluation data; 0 without.
         original_size: Bytes.
         original_metric: None without evaluation data.
-        original_latency_ms: Median of one call of the original, as TensorFlow runs it.
+        original_latency_ms: Median of one call of the original, as TensorFlow runs it; None where
+            there is no example to call it with.
         candidates: In the order of trying.
         not_tried: Recipes left out, each with the reason.
     """
@@ -34,7 +35,7 @@ class Report:
     rows: int
     original_size: int
     original_metric: float | None
-    original_latency_ms: float
+    original_latency_ms: float | None
     candidates: Sequence[Candidate]
     not_tried: Sequence[tuple[Recipe, str]]
 
@@ -91,7 +92,8 @@ def progress(candidate: Candidate, metric: Metric | None) -> str:
     parts = [f"{candidate.recipe:<18}", f"{_size(candidate.size):>9}"]
     if candidate.metric is not None:
         parts.append(f"{metric} {candidate.metric:.4f}  agreement {candidate.agreement:.4f}")
-    parts.append(f"{_ms(candidate.latency_ms)}")
+    if candidate.latency_ms is not None:
+        parts.append(_ms(candidate.latency_ms))
     if candidate.inside_budget is False:
         parts.append("outside the budget")
     return "  ".join(parts)

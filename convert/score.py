@@ -132,8 +132,10 @@ def agreement(task: Task, original: Array, candidate: Array) -> float:
     return float((np.abs(original - candidate) <= _CLOSE * spread).mean())
 
 
-def latency_ms(model: Model, one_call: dict[str, Array]) -> float:
-    """Times the same call again and again; returns the median in milliseconds."""
+def latency_ms(model: Model, one_call: dict[str, Array] | None) -> float | None:
+    """Times a call again and again; returns the median in milliseconds, None without a call."""
+    if one_call is None:
+        return None
     for _ in range(_WARM_UP):
         model(one_call)
     taken = []
@@ -144,12 +146,18 @@ def latency_ms(model: Model, one_call: dict[str, Array]) -> float:
     return statistics.median(taken) * 1000
 
 
-def one_call(signature: Signature, examples: Examples | None) -> dict[str, Array]:
-    """Makes the smallest call: the first row of the examples, zeros where there are none."""
+def one_call(signature: Signature, examples: Examples | None) -> dict[str, Array] | None:
+    """Makes the smallest call: the first row of the examples, zeros where there are none.
+
+    None where there are no examples and the rows have free dimensions: which sizes make sense is
+    for the user's data to say.
+    """
     if examples is not None:
         batch = batch_of(signature)
         step = 1 if batch == FREE else batch
         return {name: array[:step] for name, array in examples.inputs.items()}
+    if any(FREE in spec.shape[1:] for spec in signature.inputs):
+        return None
     return {
         spec.name: np.zeros([max(size, 1) for size in spec.shape], spec.dtype)
         for spec in signature.inputs

@@ -159,6 +159,20 @@ def with_free_dimensions(content: bytes, of: Signature) -> bytes:
     return serialize(model) if changed else content
 
 
+def with_row_shapes(content: bytes, rows: Mapping[str, tuple[int, ...]]) -> bytes:
+    """Gives free dimensions a size to start from: one row of the given shape for each input.
+
+    A converter writes 1 for what is free, and a 1 x 1 picture is too small for a convolution:
+    LiteRT then refuses the file before it can be told the real size. Free dimensions stay free.
+    """
+    model = parse(content)
+    chosen = _chosen(model)
+    for entry in chosen.inputs:
+        tensor = model.subgraphs[chosen.subgraphIndex or 0].tensors[entry.tensorIndex]
+        tensor.shape = [tensor.shape[0], *rows[_text(entry.name)]]
+    return serialize(model)
+
+
 def refuse_quantized(content: bytes) -> None:
     """Refuses a file whose weights are not plain floats any more.
 

@@ -3,7 +3,6 @@
 import dataclasses
 import shutil
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 
 from convert.__main__ import main
+from convert.recipe import Recipe
 
 SEED = 66
 FEATURES = 12
@@ -31,19 +31,6 @@ class Zoo:
     model: Any
     x: Any
     y: Any
-
-
-@pytest.fixture(autouse=True)
-def _third_party_warnings() -> Iterator[None]:
-    """Keras and TensorFlow warn about themselves; what convert itself warns of stays an error.
-
-    convert ignores them where it calls into them; tests call them too.
-    """
-    with warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", module=r"(keras|tensorflow|ai_edge_litert|h5py|numpy)\b.*"
-        )
-        yield
 
 
 @pytest.fixture(scope="session")
@@ -83,6 +70,18 @@ def zoo(tmp_path_factory: pytest.TempPathFactory) -> Zoo:
     )
 
 
+@pytest.fixture(scope="session")
+def converted(zoo: Zoo, tmp_path_factory: pytest.TempPathFactory) -> dict[Recipe, Path]:
+    """The classifier under each recipe: its model.tflite. Read only."""
+    made = {}
+    for recipe in Recipe:
+        out = tmp_path_factory.mktemp("converted") / recipe
+        named = [str(zoo.keras), "--recipe", recipe, "--calibration", str(zoo.calibration)]
+        assert main([*named, "--out", str(out)]) == 0
+        made[recipe] = out / "model.tflite"
+    return made
+
+
 @dataclasses.dataclass(frozen=True)
 class Outcome:
     """What one run of the command line left."""
@@ -105,14 +104,14 @@ class Convert:
         self._capsys = capsys
 
     def __call__(self, *arguments: object) -> Outcome:
-        """Runs with `--out FOLDER/out` added."""
+        """Runs with `--out FOLDER/out`; one among the arguments comes later and wins."""
         out = self.folder / "out"
         self._capsys.readouterr()
-        code = main([*map(str, arguments), "--out", str(out)])
+        code = main(["--out", str(out), *map(str, arguments)])
         return Outcome(code, self._capsys.readouterr().err.splitlines(), out)
 
     def fails(self, *arguments: object) -> str:
-        """Expects exit 2, one line of fault (after progress), and nothing left; returns the line."""
+        """Expects exit 2, one line of fault after progress, nothing left; returns the line."""
         outcome = self(*arguments)
         assert outcome.code == 2
         *progress, fault = outcome.errors

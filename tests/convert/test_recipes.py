@@ -27,35 +27,34 @@ def ask(model: Path, x: Any, name: str = "features") -> Any:
     ],
 )
 def test_recipe_stays_near_the_original(
-    zoo: Any, convert: Any, recipe: Recipe, tolerance: float, share_of_float32: float
+    zoo: Any,
+    converted: dict[Recipe, Path],
+    recipe: Recipe,
+    tolerance: float,
+    share_of_float32: float,
 ) -> None:
     """A recipe's answers differ from Keras' by no more than its tolerance, in a smaller file."""
-    outcome = convert(zoo.keras, "--recipe", recipe, "--calibration", zoo.calibration)
-    assert outcome.code == 0
-    answers = ask(outcome.out / "model.tflite", zoo.x)
+    answers = ask(converted[recipe], zoo.x)
     np.testing.assert_allclose(zoo.model.predict(zoo.x, verbose=0), answers, atol=tolerance)
-    size = (outcome.out / "model.tflite").stat().st_size
-    assert size <= share_of_float32 * zoo.tflite.stat().st_size
+    whole = converted[Recipe.FLOAT32].stat().st_size
+    assert converted[recipe].stat().st_size <= share_of_float32 * whole
 
 
 @pytest.mark.parametrize("recipe", list(Recipe))
 def test_inputs_and_outputs_stay_float_with_a_free_batch(
-    zoo: Any, convert: Any, recipe: Recipe
+    converted: dict[Recipe, Path], recipe: Recipe
 ) -> None:
     """The file itself takes and gives float32 with a free batch, under the author's names."""
-    outcome = convert(zoo.keras, "--recipe", recipe, "--calibration", zoo.calibration)
-    runner = Interpreter(model_path=str(outcome.out / "model.tflite")).get_signature_runner(
-        "serving_default"
-    )
+    interpreter = Interpreter(model_path=str(converted[recipe]))
+    runner = interpreter.get_signature_runner("serving_default")
     taken, given = runner.get_input_details()["features"], runner.get_output_details()["scores"]
     assert (np.float32, [-1, 12]) == (taken["dtype"], taken["shape_signature"].tolist())
     assert (np.float32, [-1, 4]) == (given["dtype"], given["shape_signature"].tolist())
 
 
-def test_int8_weights_are_int8(zoo: Any, convert: Any) -> None:
+def test_int8_weights_are_int8(converted: dict[Recipe, Path]) -> None:
     """A static file multiplies int8 weights, not floats that were rounded once."""
-    outcome = convert(zoo.keras, "--recipe", "static_wi8_ai8", "--calibration", zoo.calibration)
-    interpreter = Interpreter(model_path=str(outcome.out / "model.tflite"))
+    interpreter = Interpreter(model_path=str(converted[Recipe.STATIC_WI8_AI8]))
     kinds = {tuple(tensor["shape"]): tensor["dtype"] for tensor in interpreter.get_tensor_details()}
     assert np.int8 is kinds[32, 64]
 

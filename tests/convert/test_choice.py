@@ -1,0 +1,129 @@
+"""Which candidate wins, and what the reports say of it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from convert.choose import Candidate, choose
+from convert.errors import BudgetError
+from convert.recipe import Recipe
+
+
+def candidate(recipe: Recipe, size: int, *, inside: bool) -> Candidate:
+    """A candidate of some size."""
+    return Candidate(recipe=recipe, content=bytes(size), drop=0.5, inside_budget=inside)
+
+
+def test_smallest_inside_the_budget_wins() -> None:
+    """A smaller candidate outside the budget does not count."""
+    chosen, content = choose(
+        [
+            candidate(Recipe.FLOAT32, 9, inside=True),
+            candidate(Recipe.FLOAT16, 5, inside=True),
+            candidate(Recipe.STATIC_WI8_AI8, 1, inside=False),
+        ],
+        0.01,
+        "",
+    )
+    assert (Recipe.FLOAT16, 5) == (chosen, len(content))
+
+
+def test_first_of_two_alike_wins() -> None:
+    """Of two candidates of one size the one tried first is taken."""
+    alike = [candidate(recipe, 5, inside=True) for recipe in (Recipe.FLOAT16, Recipe.FLOAT32)]
+    assert Recipe.FLOAT16 is choose(alike, 0.01, "")[0]
+
+
+def test_failed_candidate_is_passed_over() -> None:
+    """A recipe that the quantizer refused leaves the others standing."""
+    failed = Candidate(recipe=Recipe.STATIC_WI8_AI8, error="no")
+    assert Recipe.FLOAT32 is choose([failed, candidate(Recipe.FLOAT32, 9, inside=True)], 0, "")[0]
+
+
+def test_nothing_inside_the_budget() -> None:
+    """Where all are worse, the least drop and the table are told."""
+    with pytest.raises(BudgetError, match=r"least drop is 0\.5000") as caught:
+        choose([candidate(Recipe.FLOAT32, 9, inside=False)], 0.01, "the table")
+    assert "the table" == caught.value.table
+
+
+def test_auto_tries_all_recipes(zoo: Any, convert: Any) -> None:
+    """Recipe auto scores every recipe, and takes the smallest that is inside."""
+    outcome = convert(
+        zoo.keras, "--calibration", zoo.calibration, "--evaluation", zoo.evaluation,
+        "--max-accuracy-drop", "0.1",
+    )  # fmt: skip
+    report = json.loads((outcome.out / "report.json").read_text())
+    assert list(Recipe) == [one["recipe"] for one in report["candidates"]]
+    assert (1.0, {"max_accuracy_drop": 0.1}) == (report["original"]["metric"], report["budget"])
+    fit = [one for one in report["candidates"] if one["inside_budget"]]
+    smallest = min(fit, key=lambda one: one["bytes"])
+    assert smallest["recipe"] == report["chosen"]
+    assert smallest["bytes"] == (outcome.out / "model.tflite").stat().st_size
+    assert f"**{report['chosen']}**" in (outcome.out / "report.md").read_text()
+
+
+def test_auto_says_why_static_was_not_tried(zoo: Any, convert: Any) -> None:
+    """Without calibration data the static recipe is left out, and both reports say so."""
+    outcome = convert(zoo.keras, "--evaluation", zoo.evaluation)
+    report = json.loads((outcome.out / "report.json").read_text())
+    reason = "needs calibration data and none was given"
+    assert [{"recipe": "static_wi8_ai8", "reason": reason}] == report["not_tried"]
+    assert "static_wi8_ai8" not in [one["recipe"] for one in report["candidates"]]
+    assert f"Not tried: static_wi8_ai8, {reason}." in (outcome.out / "report.md").read_text()
+
+
+def test_impossible_budget_exits_3_with_the_table(zoo: Any, convert: Any, tmp_path: Path) -> None:
+    """Where no candidate is inside the budget, the table is shown and nothing is written."""
+    # Answers that rounding cannot but change: whole targets, on the original's own numbers.
+    target = zoo.model.predict(zoo.x, verbose=0).astype(np.float64)
+    np.savez(tmp_path / "e.npz", x=zoo.x, y=target)
+    outcome = convert(
+        zoo.keras, "--recipe", "dynamic_wi8_afp32", "--evaluation", tmp_path / "e.npz",
+        "--max-accuracy-drop", "0",
+    )  # fmt: skip
+    assert 3 == outcome.code
+    assert any(line.startswith("| dynamic_wi8_afp32 |") for line in outcome.errors)
+    assert outcome.errors[-1].startswith("convert: no candidate is inside the budget of 0")
+    assert [] == list(convert.folder.iterdir())
+
+
+def test_regression_is_judged_by_its_error(convert: Any, tmp_path: Path) -> None:
+    """A model of a quantity is scored by mse, and loses little of R squared at 8 bits."""
+    keras.utils.set_random_seed(66)
+    start = keras.Input((6,), name="rooms")
+    hidden = keras.layers.Dense(32, activation="relu", name="hidden")(start)
+    model = keras.Model(start, keras.layers.Dense(1, name="price")(hidden))
+    model.save(tmp_path / "model.keras")
+    x = np.random.default_rng(66).normal(size=(64, 6)).astype(np.float32)
+    np.savez(tmp_path / "e.npz", x=x, y=model.predict(x, verbose=0)[:, 0])
+    outcome = convert(tmp_path / "model.keras", "--evaluation", tmp_path / "e.npz")
+    report = json.loads((outcome.out / "report.json").read_text())
+    assert "mse" == report["metric"]
+    drops = {one["recipe"]: one["drop"] for one in report["candidates"]}
+    assert drops["float32"] < 1e-6 < drops["dynamic_wi8_afp32"] < 0.01
+
+
+def test_named_recipe_needs_no_evaluation(zoo: Any, convert: Any) -> None:
+    """A recipe asked for by name converts unscored, and the report says that it is."""
+    outcome = convert(zoo.keras, "--recipe", "float16")
+    report = json.loads((outcome.out / "report.json").read_text())
+    assert (None, None, "float16") == (report["metric"], report["budget"], report["chosen"])
+    assert report["candidates"][0]["inside_budget"] is None
+    assert "Not scored" in (outcome.out / "report.md").read_text()
+
+
+def test_existing_folder_keeps_its_other_files(zoo: Any, convert: Any) -> None:
+    """A second run replaces its own four files and leaves strangers alone."""
+    out = convert.folder / "out"
+    out.mkdir()
+    (out / "notes.txt").write_text("mine")
+    (out / "model.tflite").write_text("old")
+    convert(zoo.keras, "--recipe", "float32")
+    assert "mine" == (out / "notes.txt").read_text()
+    assert b"TFL3" == (out / "model.tflite").read_bytes()[4:8]
+    assert 5 == len(list(out.iterdir()))

@@ -1,0 +1,107 @@
+"""The arithmetic of scores, on numbers that can be checked by hand."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from convert import score
+from convert.card import Metric, Task
+from convert.data import Examples
+from convert.errors import DataError
+from convert.signature import Signature, TensorSpec
+
+SCORES = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.3, 0.7]])
+
+
+def examples(targets: Any) -> Examples:
+    """Evaluation data of which only the targets matter."""
+    return Examples(path=Path("e.npz"), inputs={"x": np.zeros((4, 1))}, targets=np.array(targets))
+
+
+def test_accuracy_is_the_share_of_right_classes() -> None:
+    """Three of four right is 0.75."""
+    assert 0.75 == score.measure(Metric.ACCURACY, SCORES, np.array([0, 1, 0, 0]))
+
+
+def test_one_probability_means_the_second_class() -> None:
+    """A sigmoid above one half is class 1."""
+    given = np.array([[0.9], [0.1], [0.6]])
+    assert 1.0 == score.measure(Metric.ACCURACY, given, np.array([1, 0, 1]))
+
+
+def test_errors_are_means() -> None:
+    """Errors of 1 and 3: mse 5, mae 2."""
+    given, targets = np.array([1.0, 3.0]), np.array([0.0, 0.0])
+    assert 5.0 == score.measure(Metric.MSE, given, targets)
+    assert 2.0 == score.measure(Metric.MAE, given, targets)
+
+
+def test_drop_of_accuracy_is_the_difference() -> None:
+    """From 0.9 to 0.8 is a drop of 0.1; upwards is negative."""
+    assert 0.1 == pytest.approx(score.drop(Metric.ACCURACY, 0.9, 0.8, np.zeros(1)))
+    assert -0.1 == pytest.approx(score.drop(Metric.ACCURACY, 0.8, 0.9, np.zeros(1)))
+
+
+def test_drop_of_error_has_no_unit() -> None:
+    """The same model in another unit drops by the same share."""
+    metres, millimetres = np.array([1.0, 3.0]), np.array([1000.0, 3000.0])
+    assert 0.5 == score.drop(Metric.MSE, 1.0, 1.5, metres)
+    assert 0.5 == score.drop(Metric.MSE, 1.0e6, 1.5e6, millimetres)
+    assert 0.5 == score.drop(Metric.MAE, 1.0, 1.5, metres)
+
+
+def test_agreement_of_classes() -> None:
+    """Three of four classes alike agree by 0.75, whatever the scores."""
+    other = SCORES.copy()
+    other[3] = [0.51, 0.49]
+    assert 0.75 == score.agreement(Task.CLASSIFICATION, SCORES, other)
+
+
+def test_agreement_of_quantities() -> None:
+    """Answers within 1 % of the spread agree."""
+    original = np.array([0.0, 50.0, 100.0, 100.0])
+    assert 0.75 == score.agreement(
+        Task.REGRESSION, original, original + np.array([0.9, -0.9, 0.0, 1.1])
+    )
+
+
+def test_targets_take_the_answers_shape() -> None:
+    """Class numbers in a column fit scores in rows."""
+    fitted = score.check_targets(examples([[0], [1], [0], [1]]), Task.CLASSIFICATION, SCORES)
+    assert [0, 1, 0, 1] == fitted.tolist()
+
+
+def test_second_class_is_the_last_of_one_probability() -> None:
+    """Class 2 of a sigmoid is refused."""
+    with pytest.raises(DataError, match="knows 0 to 1"):
+        score.check_targets(examples([0, 1, 2, 0]), Task.CLASSIFICATION, np.zeros((4, 1)))
+
+
+def test_rows_are_asked_in_chunks_and_come_back_in_order() -> None:
+    """More rows than a chunk come back in order; a fixed batch is kept."""
+    asked: list[int] = []
+
+    def model(inputs: dict[str, Any]) -> dict[str, Any]:
+        asked.append(len(inputs["x"]))
+        return {"y": inputs["x"] * 2}
+
+    rows = Examples(path=Path("e.npz"), inputs={"x": np.arange(70.0)[:, None]}, targets=None)
+    for batch, sizes in ((-1, [32, 32, 6]), (35, [35, 35])):
+        spec = TensorSpec(name="x", dtype="float64", shape=(batch, 1))
+        spec_out = TensorSpec(name="y", dtype="float64", shape=(batch, 1))
+        signature = Signature(name="s", inputs=(spec,), outputs=(spec_out,))
+        asked.clear()
+        given = score.answers(model, rows, signature)
+        assert (np.arange(70.0)[:, None] * 2).tolist() == given.tolist()
+        assert sizes == asked
+
+
+def test_rows_that_a_fixed_batch_does_not_divide() -> None:
+    """70 rows for a model that takes 32 at a time are refused, not cut."""
+    spec = TensorSpec(name="x", dtype="float64", shape=(32, 1))
+    signature = Signature(name="s", inputs=(spec,), outputs=(spec,))
+    rows = Examples(path=Path("e.npz"), inputs={"x": np.zeros((70, 1))}, targets=None)
+    with pytest.raises(DataError, match="multiple of 32"):
+        score.answers(lambda inputs: inputs, rows, signature)
