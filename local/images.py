@@ -66,9 +66,12 @@ class Image:
         """Forget this machine's copies of the repository's images; the registry keeps its own."""
         del id_
         repository = str(outputs["imageName"]).rpartition(":")[0]
-        images = set(docker("image", "ls", "--quiet", repository).split())
-        if images:
-            docker("image", "rm", "--force", *images)
+        shown = ("--digests", "--format", "{{.Tag}} {{.Digest}}", repository)
+        rows = [row.split() for row in docker("image", "ls", *shown).splitlines()]
+        # By name and never by id: another stack's repository may hold the same image.
+        names = {f"@{digest}" if tag == "<none>" else f":{tag}" for tag, digest in rows}
+        if names:
+            docker("image", "rm", "--force", *(repository + name for name in sorted(names)))
 
 
 def _digest(name: str, repository: str) -> str:

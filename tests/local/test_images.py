@@ -97,12 +97,13 @@ def test_digest_is_unknown_in_a_preview() -> None:
 
 
 def test_delete_forgets_this_machines_copies(docker_command: FakeDocker) -> None:
-    """Each image once, however many tags it has."""
-    docker_command.answer("image", "aaa\nbbb\naaa\n")
+    """By name, so that the same image under another stack's name stays; by digest without a tag."""
+    docker_command.answer("image", "t1 sha256:aa\nt2 sha256:aa\n<none> sha256:bb\n")
     Image().delete("id", {"imageName": "localhost:4566/app:tag"})
     first, second = docker_command.calls
-    assert first == ["image", "ls", "--quiet", "localhost:4566/app"]
-    assert (second[:3], set(second[3:])) == (["image", "rm", "--force"], {"aaa", "bbb"})
+    assert (first[:2], first[-1]) == (["image", "ls"], "localhost:4566/app")
+    assert second[:3] == ["image", "rm", "--force"]
+    assert second[3:] == [f"localhost:4566/app{name}" for name in (":t1", ":t2", "@sha256:bb")]
 
 
 def test_delete_of_nothing(docker_command: FakeDocker) -> None:
