@@ -23,8 +23,10 @@ def read_event(event: dict[str, Any], request_id: str) -> Request:
     """Translate an event.
 
     Raises:
-        BadRequestError: The body is marked as base64 and is not.
+        BadRequestError: The event is of another kind, or its body is marked as base64 and is not.
     """
+    if event.get("version") != "2.0" or "rawPath" not in event:
+        raise BadRequestError("the event is not API Gateway's: set payload format version 2.0")
     context = event["requestContext"]
     path = event["rawPath"]
     stage = context.get("stage", "$default")

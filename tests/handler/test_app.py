@@ -116,6 +116,14 @@ def test_a_broken_body_is_a_400(
     assert message in answer["error"]
 
 
+@pytest.mark.parametrize("event", [{}, {"version": "1.0", "path": "/ping"}, {"instances": [1]}])
+def test_an_event_of_another_kind_is_a_400(app: ModuleType, event: dict[str, Any]) -> None:
+    """A direct invocation, or an integration with the older format, is told what is expected."""
+    status, answer = _answer(app, event)
+
+    assert (400, True) == (status, "payload format version 2.0" in answer["error"])
+
+
 def test_the_body_has_a_cap(app: ModuleType, load_event: LoadEvent) -> None:
     """Over 5.5 MB the answer is our own 413, before Lambda's limit cuts in."""
     status, answer = _answer(app, {**load_event("predict"), "body": " " * 5_500_001})
