@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 ACCOUNT = "000000000000"
 ON_MOTO = ("sagemaker", "application-autoscaling")
 GONE = ("NotFound", "NoSuchEntity", "ResourceNotFound", "NotFoundException", "NonExistent")
-# moto reports a missing SageMaker model or endpoint as a validation error with this text.
-GONE_TEXT = "could not find"
+# moto reports what is missing in SageMaker and its autoscaling as a validation error with these.
+GONE_TEXTS = ("could not find", "no scaling policy found", "no scalable target found")
 
 
 class Aws:
@@ -125,9 +125,9 @@ class Resource:
         return {**outputs, **news, **self.change(id_, outputs, news)}
 
     def read(self, id_: str, outputs: Properties) -> Properties | None:
-        """What is there, or None."""
+        """What is there of what was asked for, or None; AWS's own defaults are no difference."""
         try:
-            return self.look(id_, outputs)
+            return {k: v for k, v in self.look(id_, outputs).items() if k in outputs}
         except ClientError as error:
             if _is_gone(error):
                 return None
@@ -164,4 +164,4 @@ def tags(news: Properties, key: str = "Key", value: str = "Value") -> list[dict[
 def _is_gone(error: ClientError) -> bool:
     code = str(error.response.get("Error", {}).get("Code", ""))
     text = str(error.response.get("Error", {}).get("Message", "")).lower()
-    return any(word in code for word in GONE) or GONE_TEXT in text
+    return any(word in code for word in GONE) or any(words in text for words in GONE_TEXTS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from local.aws.resource import ACCOUNT, Resource, pascal, some, tags
@@ -144,8 +145,11 @@ class TopicPolicy(Resource):
         return {"policy": attributes["Policy"]}
 
     def remove(self, id_: str, outputs: Properties) -> None:
-        """Go back to the policy that AWS gives: the topic's own account."""
-        del id_, outputs
+        """Go back to the policy that AWS gives a new topic: its own account's."""
+        del outputs
+        self.client.set_topic_attributes(
+            TopicArn=id_, AttributeName="Policy", AttributeValue=_default_policy(id_)
+        )
 
 
 class TopicSubscription(Resource):
@@ -218,6 +222,29 @@ class Budget(Resource):
         """Delete the budget."""
         del outputs
         self.client.delete_budget(AccountId=ACCOUNT, BudgetName=id_.partition(":")[2])
+
+
+def _default_policy(topic: str) -> str:
+    statement = {
+        "Sid": "__default_statement_ID",
+        "Effect": "Allow",
+        "Principal": {"AWS": "*"},
+        "Action": [
+            "SNS:GetTopicAttributes",
+            "SNS:SetTopicAttributes",
+            "SNS:AddPermission",
+            "SNS:RemovePermission",
+            "SNS:DeleteTopic",
+            "SNS:Subscribe",
+            "SNS:ListSubscriptionsByTopic",
+            "SNS:Publish",
+        ],
+        "Resource": topic,
+        "Condition": {"StringEquals": {"AWS:SourceOwner": ACCOUNT}},
+    }
+    return json.dumps(
+        {"Version": "2008-10-17", "Id": "__default_policy_ID", "Statement": [statement]}
+    )
 
 
 def _query(query: Properties) -> Properties:
