@@ -48,16 +48,20 @@ class FakeDocker:
         return [line.split("\x1f")[:-1] for line in lines]
 
 
-@pytest.fixture
-def docker_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDocker:
-    """A fake `docker` in front of everything else on PATH."""
-    folder = tmp_path / "docker-command"
+def docker_on_path(folder: Path, patch: pytest.MonkeyPatch) -> FakeDocker:
+    """Put a fake `docker` in front of everything else on PATH."""
     folder.mkdir()
     command = folder / "docker"
     command.write_text(DOCKER.format(folder=folder))
     command.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    patch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
     return FakeDocker(folder)
+
+
+@pytest.fixture
+def docker_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDocker:
+    """A fake `docker` for this test."""
+    return docker_on_path(tmp_path / "docker-command", monkeypatch)
 
 
 @pytest.fixture

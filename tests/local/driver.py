@@ -10,6 +10,7 @@ import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 from local import program
 from local.engine import Deployment
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 def main(folder: Path, command: str) -> dict[str, Any]:
     """Run the program once over the folder's state and cloud."""
-    program.PROJECT = folder
     cloud = Cloud(things=read_json(folder / "cloud.json") or {})
     deployment = Deployment(
         state=State(folder / "state.json"),
@@ -35,7 +35,8 @@ def main(folder: Path, command: str) -> dict[str, Any]:
     )
     found: dict[str, Any] = {}
     try:
-        found["outputs"] = program.run(deployment, "local", _reference)
+        with patch.object(program, "PROJECT", folder):
+            found["outputs"] = program.run(deployment, "local", _reference)
         deployment.delete_unseen()
     except DeploymentError as error:
         found["error"] = str(error)
