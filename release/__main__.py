@@ -15,6 +15,7 @@ from typing import Any
 from release import comment, drift, engine, gate, model_report, preview, rollback, smoke
 from release.errors import DriftError, GateError, InputError, ReleaseError, SmokeError
 from release.github import Repository
+from release.mask import mask
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -130,7 +131,8 @@ def _preview(options: argparse.Namespace) -> int:
     for step in seen.changes():
         print(step.op, step.urn, *step.reasons)
     if seen.error:
-        print(f"{seen.error}\nrelease preview: {options.stack} failed, see above", file=sys.stderr)
+        said = mask(done.stderr) or seen.error
+        print(f"{said}\nrelease preview: {options.stack} failed, see above", file=sys.stderr)
         return 1
     print(f"{path}: {len(seen.changes())} changes")
     return 0

@@ -93,8 +93,13 @@ class Pulumi:
 
     def preview(self, stack: str) -> Finished:
         """Preview under the policy pack, so a pull request fails where a deployment would."""
-        command = ("pulumi", "preview", "--json", "--policy-pack", POLICY_PACK, *_on(stack))
-        return self.run(command, capture=True)
+        command = ("pulumi", "preview", "--policy-pack", POLICY_PACK, *_on(stack))
+        done = self.run((*command, "--json"), capture=True)
+        if done.code == 0:
+            return done
+        # The document does not say which policy was violated; what a person is shown does.
+        told = self.run((*command, "--suppress-outputs", "--color", "never"), capture=True)
+        return Finished(code=done.code, stdout=done.stdout, stderr=told.stdout + told.stderr)
 
     def up(self, stack: str) -> None:
         """Update under the policy pack, without asking: the reviewers have been asked."""

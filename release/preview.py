@@ -82,23 +82,37 @@ def from_output(stack: str, *, code: int, stdout: str, stderr: str) -> Preview:
         stack: The stack previewed.
         code: The engine's exit code; anything but 0 is a failed preview.
         stdout: The document, or whatever the engine printed instead.
-        stderr: Shown when the document holds no diagnostics of its own.
+        stderr: What the engine told a person; says more than the document when it failed.
     """
     try:
         document = json.loads(stdout)
     except ValueError:
         document = None
-    if isinstance(document, dict):
-        preview = from_document(stack, document)
-        if code == 0 or preview.error:
-            return preview
-        error = bounded(stderr or f"the preview exited with {code} and said nothing")
-        return Preview(stack=stack, steps=preview.steps, error=error)
-    text = "\n".join(part for part in (stdout.strip(), stderr.strip()) if part)
-    return Preview(
-        stack=stack,
-        error=bounded(text or f"the preview exited with {code} and said nothing"),
-    )
+    if not isinstance(document, dict):
+        return Preview(
+            stack=stack, error=bounded(_cause(stderr)) or bounded(stdout) or _silent(code)
+        )
+    preview = from_document(stack, document)
+    if code == 0:
+        return preview
+    error = bounded(_cause(stderr)) or preview.error or _silent(code)
+    return Preview(stack=stack, steps=preview.steps, error=error)
+
+
+def _cause(text: str) -> str:
+    """Cut off what the document tells better: the list of resources.
+
+    A violated policy also ends the program, whose last words (a traceback of being stopped) would
+    push the violation out of what is kept.
+    """
+    policies, diagnostics = (text.find(f"\n{title}:\n") for title in ("Policies", "Diagnostics"))
+    if policies >= 0 and "[mandatory]" in text[policies:]:
+        return text[policies : diagnostics if diagnostics > policies else None]
+    return text[max(diagnostics, 0) :]
+
+
+def _silent(code: int) -> str:
+    return f"the preview exited with {code} and said nothing"
 
 
 def bounded(text: str) -> str:

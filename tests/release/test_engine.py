@@ -76,7 +76,19 @@ def test_a_deployment_runs_under_the_policy_pack() -> None:
     Pulumi(recorder).preview("dev")
 
     for command in recorder.commands:
-        assert ("--policy-pack", "policy") == command[-5:-3]
+        assert "--policy-pack policy" in " ".join(command)
+
+
+def test_a_failed_preview_is_told_as_to_a_person() -> None:
+    """The document of a failed preview does not name the violated policy; the text does."""
+    recorder = Recorder(code=1)
+
+    done = Pulumi(recorder).preview("dev")
+
+    assert 1 == done.code
+    assert "said why" in done.stderr
+    assert ["--json" in command for command in recorder.commands] == [True, False]
+    assert "--suppress-outputs" in recorder.commands[1]
 
 
 def test_the_embedded_engine_deploys_the_same_way() -> None:

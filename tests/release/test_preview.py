@@ -57,9 +57,30 @@ def test_a_failed_preview_keeps_its_diagnostics_masked() -> None:
         ],
     }
 
-    seen = preview.from_output("dev", code=1, stdout=json.dumps(document), stderr="exit status 1")
+    seen = preview.from_output("dev", code=1, stdout=json.dumps(document), stderr="")
 
     assert "model missing\npassword=[hidden]" == seen.error
+
+
+def test_a_failed_preview_names_the_violated_policy() -> None:
+    """What a person was told wins over the document, without its list of resources."""
+    told = (
+        "Previewing\n + one create\nPolicies:\n  - [mandatory] image-by-digest: a tag\n"
+        "\nDiagnostics:\n  error: preview failed\n  KeyboardInterrupt\n"
+    )
+
+    seen = preview.from_output("dev", code=1, stdout='{"steps": []}', stderr=told)
+
+    assert "Policies:\n  - [mandatory] image-by-digest: a tag" == seen.error
+
+
+def test_a_failed_program_keeps_its_diagnostics() -> None:
+    """Where no policy is violated the diagnostics are the cause, and resources are cut off."""
+    told = " + one create\nPolicies:\n  all fine\nDiagnostics:\n  error: no such model\n"
+
+    seen = preview.from_output("dev", code=1, stdout='{"steps": []}', stderr=told)
+
+    assert "Diagnostics:\n  error: no such model" == seen.error
 
 
 def test_a_failure_without_a_document_keeps_what_was_said() -> None:
