@@ -251,7 +251,11 @@ def _number(value: object) -> float | None:
     # YAML's true is Python's 1: a bool here is a slip, not a number.
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return float(value) if math.isfinite(value) else None
+    try:
+        number = float(value)
+    except OverflowError:  # an int of hundreds of digits
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _share(value: object) -> float | None:

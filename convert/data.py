@@ -1,6 +1,7 @@
 """Calibration and evaluation data: .npz files, arrays by input name (or `x`) and targets `y`."""
 
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,13 +108,15 @@ def _same_kind(array: Array, dtype: str) -> bool:
 
 def _arrays(path: Path) -> dict[str, Array]:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # Opened here: numpy leaves a file that is no zip open.
+        with path.open("rb") as opened:
+            file = np.load(opened, allow_pickle=False)
             if not isinstance(file, np.lib.npyio.NpzFile):
                 raise DataError(f"{path}: one bare array: expected an .npz file (numpy.savez)")
             return {name: file[name] for name in file.files}
     except FileNotFoundError as error:
         raise DataError(f"{path}: not found: expected an .npz file (numpy.savez)") from error
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{path}: not an .npz file of plain numbers: {error}") from error
 
 

@@ -138,7 +138,14 @@ def _load_saved_model(
         raise ModelError(_why_not_converted(str(error))) from error
 
     def ask(inputs: Arrays) -> Arrays:
-        answers = served(**{key: tf.constant(value) for key, value in inputs.items()})
+        try:
+            answers = served(**{key: tf.constant(value) for key, value in inputs.items()})
+        except tf.errors.OpError as error:  # a size too small, a token number too large
+            shapes = ", ".join(f"{key} {list(value.shape)}" for key, value in inputs.items())
+            # TensorFlow puts the reason just above the node's mark, below its own stack traces.
+            found = re.search(r"([^\n]+)\n\s*\[\[\{\{node", error.message)
+            why = found.group(1) if found else _first_line(error.message)
+            raise ModelError(f"the model cannot run on this data ({shapes}): {why}") from error
         return {renames.get(key, key): np.asarray(value) for key, value in answers.items()}
 
     return signature.rename_outputs(content, renames) if renames else content, ask

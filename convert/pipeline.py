@@ -127,12 +127,12 @@ def _candidate(
         content = quantize.quantize(source.float_model, source.signature, recipe, calibration)
         model = LiteRtModel(content, source.signature)
         latency = score.latency_ms(model.run, call)
+        given = score.answers(model.run, judge.examples, source.signature) if judge else None
     except ModelError as error:
         return Candidate(recipe=recipe, error=str(error))
     compressed = len(gzip.compress(content, mtime=0))
-    if judge is None:
+    if judge is None or given is None:
         return Candidate(recipe=recipe, content=content, gzip_size=compressed, latency_ms=latency)
-    given = score.answers(model.run, judge.examples, source.signature)
     if not np.isfinite(given).all():
         return Candidate(recipe=recipe, error="answers NaN or infinite on the evaluation data")
     value = score.measure(judge.metric, given, judge.targets)

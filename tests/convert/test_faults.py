@@ -165,6 +165,20 @@ def test_pickled_evaluation(zoo: Any, convert: Any, tmp_path: Path) -> None:
     assert "plain numbers" in convert.fails(zoo.keras, "--evaluation", path)
 
 
+def test_npy_instead_of_npz(zoo: Any, convert: Any, tmp_path: Path) -> None:
+    """A single bare array is answered with the call that writes what is wanted."""
+    np.save(tmp_path / "evaluation.npy", zoo.x)
+    fault = convert.fails(zoo.keras, "--evaluation", tmp_path / "evaluation.npy")
+    assert "numpy.savez" in fault
+
+
+def test_truncated_npz(zoo: Any, convert: Any, tmp_path: Path) -> None:
+    """An evaluation file cut short is refused."""
+    path = tmp_path / "evaluation.npz"
+    path.write_bytes(zoo.evaluation.read_bytes()[:-100])
+    assert "not an .npz file" in convert.fails(zoo.keras, "--evaluation", path)
+
+
 def test_out_below_a_file(zoo: Any, convert: Any, tmp_path: Path) -> None:
     """--out below a file is found out before the work begins."""
     (tmp_path / "file").write_text("in the way")

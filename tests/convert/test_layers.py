@@ -120,6 +120,19 @@ def test_free_dimensions_survive(convert: Any, tmp_path: Path) -> None:
     assert [("mean", [-1, 4])] == [(one["name"], one["shape"]) for one in signature["outputs"]]
 
 
+def test_data_the_model_cannot_run_on(convert: Any, tmp_path: Path) -> None:
+    """Pictures too small for the model's convolution are the data's fault, told in one line."""
+    model = saved(
+        tmp_path / "model.keras",
+        keras.layers.Conv2D(4, 3, name="edges"),
+        keras.layers.GlobalAveragePooling2D(name="mean"),
+        shape=(None, None, 3),
+    )
+    np.savez(tmp_path / "e.npz", x=np.zeros((4, 1, 1, 3), np.float32), y=np.zeros(4, int))
+    fault = convert.fails(model, "--evaluation", tmp_path / "e.npz")
+    assert "cannot run on this data (signal [4, 1, 1, 3]): Computed output size" in fault
+
+
 def test_several_inputs_and_outputs_keep_their_names(convert: Any, tmp_path: Path) -> None:
     """Inputs and outputs are called what the author called them, not output_0."""
     left, right = keras.Input((3,), name="left"), keras.Input((2,), name="right")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
+from convert import signature
 from convert.recipe import Recipe
 
 
@@ -75,6 +76,20 @@ def test_tflite_input_is_kept_as_it_is(zoo: Any, convert: Any) -> None:
     """A float32 .tflite under recipe float32 comes out byte for byte."""
     outcome = convert(zoo.tflite, "--recipe", "float32")
     assert zoo.tflite.read_bytes() == (outcome.out / "model.tflite").read_bytes()
+
+
+def test_tflite_without_a_signature_gets_one(zoo: Any, convert: Any, tmp_path: Path) -> None:
+    """A file of an old converter, without signatures, is named after its tensors and quantized."""
+    model = signature.parse(zoo.tflite.read_bytes())
+    model.signatureDefs = []
+    (tmp_path / "old.tflite").write_bytes(signature.serialize(model))
+    outcome = convert(
+        tmp_path / "old.tflite", "--recipe", "static_wi8_ai8", "--calibration", zoo.calibration
+    )
+    described = json.loads((outcome.out / "model.json").read_text())["signature"]
+    assert ["features"] == [one["name"] for one in described["inputs"]]
+    answers = ask(outcome.out / "model.tflite", zoo.x)
+    np.testing.assert_allclose(zoo.model.predict(zoo.x, verbose=0), answers, atol=5e-2)
 
 
 def test_same_input_gives_the_same_bytes(zoo: Any, convert: Any) -> None:
