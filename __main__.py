@@ -5,7 +5,7 @@ import pulumi
 from infra.api import PredictionApi, PredictionApiArgs
 from infra.endpoint import ModelEndpoint, ModelEndpointArgs
 from infra.function import PredictionFunction, PredictionFunctionArgs
-from infra.release import built, promoted
+from infra.release import choose
 from infra.repository import ModelRepository, ModelRepositoryArgs
 from infra.settings import Backend, Settings
 from infra.source import commit
@@ -19,12 +19,11 @@ repository = ModelRepository(
         repository_name=settings.repository_name,
         keep_releases=settings.image.keep_releases,
         shared_with=settings.image.shared_with,
-        force_delete=settings.local,
         protect=settings.protect,
     ),
 )
 
-release = promoted(settings, repository) if settings.promote_from else built(settings, repository)
+release = choose(settings, repository)
 
 endpoint = None
 if settings.backend is Backend.SAGEMAKER:

@@ -30,7 +30,7 @@ def function_policy(
             {
                 "Effect": "Allow",
                 "Action": ["xray:PutTraceSegments", "xray:PutTelemetryRecords"],
-                # X-Ray knows no resources to narrow this to.
+                "Sid": "AnyBecauseXrayHasNoResources",
                 "Resource": "*",
             },
         ]
@@ -64,7 +64,7 @@ def endpoint_policy(
                 {
                     "Effect": "Allow",
                     "Action": "ecr:GetAuthorizationToken",
-                    # A token is for the caller, not for a repository.
+                    "Sid": "AnyBecauseTokensAreTheCallers",
                     "Resource": "*",
                 },
                 {
@@ -82,18 +82,28 @@ def endpoint_policy(
     return pulumi.Output.all(log_group_arn, repository_arn).apply(write)
 
 
-def pull_policy(accounts: tuple[str, ...]) -> str:
-    """A repository's policy: which accounts may copy images out of it."""
-    return _document(
-        [
-            {
-                "Sid": "Promotion",
-                "Effect": "Allow",
-                "Principal": {"AWS": [f"arn:aws:iam::{account}:root" for account in accounts]},
-                "Action": ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
-            }
-        ]
-    )
+def pull_policy(owner: str, accounts: tuple[str, ...]) -> str:
+    """A repository's policy: Lambda of its own account pulls, other accounts may copy.
+
+    Lambda would add the first statement by itself when a function is made, to a policy that Pulumi
+    then finds changed.
+    """
+    pull = ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+    statements: list[dict[str, Any]] = [
+        {
+            "Sid": "LambdaECRImageRetrievalPolicy",
+            "Effect": "Allow",
+            "Principal": {"Service": "lambda.amazonaws.com"},
+            "Action": pull,
+            "Condition": {"StringLike": {"aws:sourceArn": f"arn:aws:lambda:*:{owner}:function:*"}},
+        }
+    ]
+    if accounts:
+        roots = [f"arn:aws:iam::{account}:root" for account in accounts]
+        statements.append(
+            {"Sid": "Promotion", "Effect": "Allow", "Principal": {"AWS": roots}, "Action": pull}
+        )
+    return _document(statements)
 
 
 def _document(statements: list[dict[str, Any]]) -> str:

@@ -42,6 +42,11 @@ def image(image: "settings.ImageSettings") -> Iterator[str]:
             f"{image.base_image!r} does not tell; expected the base's Python, such as 3.13"
         )
     yield from _between("image.keepReleases", image.keep_releases, 2, 1000)
+    if image.digest and not re.fullmatch(r"sha256:[0-9a-f]{64}", image.digest):
+        yield (
+            f"image.digest is {image.digest!r}; expected sha256: and 64 hex digits, as an earlier "
+            "deployment exported in image_digest"
+        )
     for account in image.shared_with:
         if not ACCOUNT.fullmatch(account):
             yield f"image.sharedWith holds {account!r}; expected account numbers of 12 digits"

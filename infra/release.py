@@ -1,4 +1,4 @@
-"""Release: the image that a stack runs, built here or promoted from another stack."""
+"""Release: the image that a stack runs: built here, promoted, or one it ran before."""
 
 from dataclasses import dataclass
 
@@ -18,14 +18,40 @@ class Release:
     Attributes:
         uri: REPOSITORY@sha256:..., in this stack's repository.
         digest: sha256:..., the same in every stack it is promoted to.
-        model_sha256: Of model.tflite.
-        recipe: How the model was made small.
+        model_sha256: Of model.tflite; "unknown" for an image gone back to.
+        recipe: How the model was made small; likewise.
     """
 
     uri: pulumi.Output[str]
-    digest: pulumi.Output[str]
-    model_sha256: pulumi.Output[str]
-    recipe: pulumi.Output[str]
+    digest: pulumi.Input[str]
+    model_sha256: pulumi.Input[str]
+    recipe: pulumi.Input[str]
+
+
+def choose(settings: Settings, repository: ModelRepository) -> Release:
+    """What the settings say shall run."""
+    if settings.image.digest:
+        return returned(settings, repository)
+    if settings.promote_from:
+        return promoted(settings, repository)
+    return built(settings, repository)
+
+
+def returned(settings: Settings, repository: ModelRepository) -> Release:
+    """Serve a digest that the repository holds already.
+
+    A promoting stack leaves the other stage alone meanwhile. One that builds goes on building:
+    taken out of state and put back later, the same image would be pushed to a tag that exists and
+    may not move.
+    """
+    if not settings.promote_from:
+        built(settings, repository)
+    return Release(
+        uri=pulumi.Output.concat(repository.url, "@", settings.image.digest),
+        digest=settings.image.digest,
+        model_sha256="unknown",
+        recipe="unknown",
+    )
 
 
 def built(settings: Settings, repository: ModelRepository) -> Release:

@@ -17,14 +17,12 @@ class ModelRepositoryArgs:
         repository_name: ECR's name: lower case, with slashes.
         keep_releases: How many of the newest tagged images are safe from expiry.
         shared_with: Accounts that may copy images out, because they are promoted there.
-        force_delete: Whether destroy may delete images too; only for stacks that hold nothing.
-        protect: Whether Pulumi refuses to delete it.
+        protect: Whether Pulumi refuses to delete it; without, destroy takes the images along.
     """
 
     repository_name: str
     keep_releases: int = 30
     shared_with: tuple[str, ...] = ()
-    force_delete: bool = False
     protect: bool = False
 
 
@@ -51,7 +49,7 @@ class ModelRepository(pulumi.ComponentResource):
             image_tag_mutability="IMMUTABLE",
             image_scanning_configuration={"scan_on_push": True},
             encryption_configurations=[{"encryption_type": "AES256"}],
-            force_delete=args.force_delete,
+            force_delete=not args.protect,
             opts=pulumi.ResourceOptions(parent=self, protect=args.protect),
         )
         aws.ecr.LifecyclePolicy(
@@ -60,14 +58,18 @@ class ModelRepository(pulumi.ComponentResource):
             policy=lifecycle(args.keep_releases),
             opts=pulumi.ResourceOptions(parent=self),
         )
-        if args.shared_with:
-            aws.ecr.RepositoryPolicy(
-                name,
-                repository=repository.name,
-                policy=iam.pull_policy(args.shared_with),
-                opts=pulumi.ResourceOptions(parent=self),
-            )
-        self.url = repository.repository_url
+        policy = aws.ecr.RepositoryPolicy(
+            name,
+            repository=repository.name,
+            policy=repository.registry_id.apply(
+                lambda owner: iam.pull_policy(owner, args.shared_with)
+            ),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        # By way of the policy: whoever has the URL may rely on Lambda being let in.
+        self.url = pulumi.Output.all(repository.repository_url, policy.id).apply(
+            lambda known: str(known[0])
+        )
         self.arn = repository.arn
         self.registry_id = repository.registry_id
         self.register_outputs({"url": self.url, "arn": self.arn, "registry_id": self.registry_id})

@@ -61,6 +61,7 @@ class ImageSettings:
     base_image: str = "public.ecr.aws/lambda/python:3.13"
     python_version: str = ""
     promote_from: str = ""
+    digest: str = ""
     keep_releases: int = 30
     shared_with: tuple[str, ...] = ()
 

@@ -5,17 +5,18 @@ import subprocess
 
 
 def commit() -> str:
-    """The commit being deployed, or "unknown" outside a checkout.
+    """The commit checked out, or "unknown" where there is none.
 
-    On a pull request GITHUB_SHA is the merge that was tested, which the branch itself has not got.
+    GITHUB_SHA is asked last: for an annotated tag it may name the tag instead of the commit.
     """
-    named = os.environ.get("GITHUB_SHA")
-    if named:
-        return named
     try:
         process = subprocess.run(
             ["git", "rev-parse", "HEAD"], check=False, capture_output=True, text=True
         )
     except FileNotFoundError:
-        return "unknown"
-    return process.stdout.strip() if process.returncode == 0 else "unknown"
+        return _named()
+    return process.stdout.strip() if process.returncode == 0 else _named()
+
+
+def _named() -> str:
+    return os.environ.get("GITHUB_SHA") or "unknown"

@@ -44,6 +44,7 @@ class Cloud(mocks.Mocks):
     """Remembers every resource as AWS would receive it."""
 
     stacks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    preview: bool = False
     resources: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
@@ -53,6 +54,8 @@ class Cloud(mocks.Mocks):
         self.resources[kind, args.name] = inputs
         if kind == "StackReference":
             return args.name, {**inputs, "outputs": self.stacks[args.inputs["name"]]}
+        if self.preview:
+            return "", inputs
         if kind == "OptimizedModel":
             created = OptimizedModelProvider().create(inputs)
             return created.id, created.outs or {}
@@ -171,7 +174,7 @@ def deploy() -> Deploy:
         stacks: dict[str, dict[str, Any]] | None = None,
         preview: bool = False,
     ) -> Deployment:
-        cloud = Cloud(stacks=stacks or {})
+        cloud = Cloud(stacks=stacks or {}, preview=preview)
         monitor = Monitor(cloud)
 
         async def whole() -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The whole program: how components are wired to each other, and what it exports."""
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +26,14 @@ def run(project: Path, deploy: Any, whole_program: Any) -> Any:
     """The program in a stack that is told these settings."""
     assert project.is_dir()
 
-    def with_settings(stack: str = "dev", **settings: Any) -> Any:
+    def with_settings(stack: str = "dev", *, preview: bool = False, **settings: Any) -> Any:
         given = {f"thimble:{key}": value for key, value in settings.items()}
         return deploy(
             whole_program,
             stack=stack,
             config=ACCOUNT | given,
             stacks={"organization/thimble/dev": DEV},
+            preview=preview,
         )
 
     return with_settings
@@ -66,6 +68,13 @@ def test_registry_password_is_secret(run: Any) -> None:
     assert "4dabf18193072939515e22adb298388d" in password.struct_value.fields
 
 
+def test_first_preview_makes_nothing(run: Any, project: Path) -> None:
+    """A preview of a new stack neither converts, nor fetches libraries, nor lays out a context."""
+    run(preview=True)
+
+    assert not (project / ".build").exists()
+
+
 def test_function_runs_the_digest(run: Any) -> None:
     """Lambda gets REPOSITORY@sha256:..., of the image that was pushed."""
     assert f"{HOST}/thimble/dev/digits@{DIGEST}" == run().cloud.one("Function")["imageUri"]
@@ -97,11 +106,24 @@ def test_exports(run: Any) -> None:
     )
 
 
-def test_commit_is_the_workflow_s(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a workflow the commit is the one it runs for."""
+def test_commit_without_git(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a workflow that has no checkout the commit is the one it runs for."""
     monkeypatch.setenv("GITHUB_SHA", "c" * 40)
 
     assert "c" * 40 == run().outputs["commit"]
+
+
+def test_commit_is_the_checkout_s(run: Any, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a checkout the commit is what is checked out, whatever the workflow says."""
+    monkeypatch.setenv("GITHUB_SHA", "c" * 40)
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.com"]
+    subprocess.run(["git", "init", "--quiet"], check=True)
+    subprocess.run([*git, "commit", "--quiet", "--allow-empty", "-m", "a"], check=True)
+    head = (project / ".git/refs/heads").rglob("*")
+
+    assert [run().outputs["commit"]] == [
+        path.read_text().strip() for path in head if path.is_file()
+    ]
 
 
 def test_commit_outside_a_checkout(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,10 +204,30 @@ def test_protected_stack(run: Any) -> None:
     assert made.options("Api", "prediction").protect
 
 
-def test_real_stack_keeps_its_images(run: Any) -> None:
-    """Destroying a real stack does not delete images; the local one holds nothing of value."""
-    assert run("dev").cloud.one("Repository")["forceDelete"] is False
-    assert run("local").cloud.one("Repository")["forceDelete"] is True
+def test_going_back(run: Any) -> None:
+    """A pinned digest is served from this stack's own repository, instead of the promoted one."""
+    digest = "sha256:" + "e" * 64
+    made = run("prod", image={"promoteFrom": "dev", "digest": digest})
+
+    assert f"{HOST}/thimble/prod/digits@{digest}" == made.cloud.one("Function")["imageUri"]
+    assert digest == made.outputs["image_digest"]
+    assert not {"StackReference", "PromotedImage"} & made.cloud.kinds()
+
+
+def test_going_back_where_images_are_built(run: Any) -> None:
+    """A building stack that serves an older digest keeps what it built in its state."""
+    digest = "sha256:" + "e" * 64
+    made = run("dev", image={"digest": digest})
+
+    assert f"{HOST}/thimble/dev/digits@{digest}" == made.cloud.one("Function")["imageUri"]
+    assert {"OptimizedModel", "Image"} <= made.cloud.kinds()
+
+
+def test_model_of_an_older_image(run: Any) -> None:
+    """Which model an older image holds is not known here, and not guessed."""
+    outputs = run("dev", image={"digest": "sha256:" + "e" * 64}).outputs
+
+    assert ("unknown", "unknown") == (outputs["model_sha256"], outputs["recipe"])
 
 
 def test_faults_stop_the_program(run: Any) -> None:

@@ -20,13 +20,13 @@ def make(deploy: Any) -> Any:
 
 
 def test_defaults(make: Any) -> None:
-    """Tags never move, every push is scanned, contents are encrypted, destroy spares images."""
+    """Tags never move, every push is scanned, contents are encrypted."""
     assert {
         "name": "thimble/dev/digits",
         "imageTagMutability": "IMMUTABLE",
         "imageScanningConfiguration": {"scanOnPush": True},
         "encryptionConfigurations": [{"encryptionType": "AES256"}],
-        "forceDelete": False,
+        "forceDelete": True,
     } == make().cloud.one("Repository")
 
 
@@ -40,26 +40,32 @@ def test_lifecycle_spares_releases(make: Any) -> None:
     ]
 
 
-def test_nobody_else_pulls(make: Any) -> None:
-    """Without stages to promote to, no other account is let in."""
-    assert "RepositoryPolicy" not in make().cloud.kinds()
+def test_lambda_pulls(make: Any) -> None:
+    """Functions of the repository's own account pull, and nobody else is let in."""
+    (statement,) = json.loads(make().cloud.one("RepositoryPolicy")["policy"])["Statement"]
+
+    assert {"Service": "lambda.amazonaws.com"} == statement["Principal"]
+    assert {
+        "StringLike": {"aws:sourceArn": "arn:aws:lambda:*:000000000000:function:*"}
+    } == statement["Condition"]
 
 
 def test_shared_with(make: Any) -> None:
     """An account promoted to may read images, and nothing else."""
     policy = json.loads(make(shared_with=("222222222222",)).cloud.one("RepositoryPolicy")["policy"])
 
-    assert [
-        {
-            "Sid": "Promotion",
-            "Effect": "Allow",
-            "Principal": {"AWS": ["arn:aws:iam::222222222222:root"]},
-            "Action": ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
-        }
-    ] == policy["Statement"]
+    assert {
+        "Sid": "Promotion",
+        "Effect": "Allow",
+        "Principal": {"AWS": ["arn:aws:iam::222222222222:root"]},
+        "Action": ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+    } == policy["Statement"][1]
 
 
 @pytest.mark.parametrize("protect", [False, True])
 def test_protection(protect: bool, make: Any) -> None:  # noqa: FBT001 (a parameter of the test)
-    """What holds the images can be protected from deletion."""
-    assert protect == make(protect=protect).options("Repository", "model").protect
+    """A protected repository is not deleted, and nor are its images."""
+    made = make(protect=protect)
+
+    assert protect == made.options("Repository", "model").protect
+    assert protect != made.cloud.one("Repository")["forceDelete"]

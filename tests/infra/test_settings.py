@@ -160,6 +160,7 @@ def test_unknown_key_names_its_neighbour() -> None:
         ({"endpoint": {"instanceType": "c6g.large"}}, "SageMaker's names begin with 'ml.'"),
         ({"image": {"baseImage": "example.com/base"}}, "image.pythonVersion is ''"),
         ({"image": {"sharedWith": ["me"]}}, "image.sharedWith holds 'me'"),
+        ({"image": {"digest": "v1"}}, "image.digest is 'v1'; expected sha256: and 64 hex"),
         ({"image": {"keepReleases": 1}}, "image.keepReleases is 1; expected 2 to 1000"),
         ({"watch": {"email": "me"}}, "watch.email is 'me'; expected an address"),
         ({"watch": {"monthlyBudget": -1}}, "watch.monthlyBudget is -1"),
