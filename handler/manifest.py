@@ -125,6 +125,12 @@ def _picture(entry: dict[str, Any], manifest: Manifest) -> Picture:
             "model.json: a picture needs a model with one input and one output, this one has "
             f"{len(manifest.inputs)} and {len(manifest.outputs)}: remove `picture` from the card"
         )
+    scores = manifest.outputs[0].shape
+    if len(scores) != 2:  # noqa: PLR2004 - a batch of rows
+        raise StartupError(
+            f"model.json: a picture needs a model that gives one row of scores, this one gives "
+            f"{list(scores)}: remove `picture` from the card"
+        )
     spec = manifest.inputs[0]
     channels = _CHANNELS[color]
     for shape in (

@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from handler.errors import StartupError
 from handler.service import Request, Service, open_service
@@ -79,6 +81,25 @@ def test_hostile_text_in_an_error_stays_one_line_of_json(tiny_service: Service) 
     assert 404 == response.status
     assert b"\n" not in response.body
     assert len(json.loads(response.body)["error"]) < 300
+
+
+@given(
+    body=st.binary(max_size=200)
+    | st.binary(max_size=50).map(lambda tail: b"\x89PNG\r\n\x1a\n" + tail),
+    route=st.sampled_from([":predict", ":image"]),
+    media=st.sampled_from(["", "application/json", "image/png", "text/plain"]),
+)
+@settings(max_examples=300, deadline=None)
+def test_no_bytes_whatever_break_the_service(
+    digits_service: Service, body: bytes, route: str, media: str
+) -> None:
+    """Random bodies of any type on any route are the client's fault, never ours."""
+    headers = {"content-type": media}
+
+    response = digits_service.answer(Request("POST", f"/v1/models/digits{route}", headers, body))
+
+    assert response.status in (400, 415)
+    assert ["error"] == list(json.loads(response.body))
 
 
 def test_an_unknown_backend_fails_the_start(tiny: object) -> None:
