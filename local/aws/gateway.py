@@ -66,12 +66,23 @@ class Part(Resource):
     Attributes:
         noun: The word in the names of boto3's methods.
         key: The field of the answer that holds the id.
+        unique: The field that an API has once; None where two may be alike.
     """
 
     service = "apigatewayv2"
     fixed = frozenset({"apiId"})
     noun: ClassVar[str]
     key: ClassVar[str]
+    unique: ClassVar[str | None] = None
+
+    def create(self, news: Properties, *, resume: bool) -> tuple[str, Properties]:
+        """Make it; what an interrupted creation left is found by what must be unique."""
+        if resume and self.unique:
+            wanted = self.arguments(news)[self.unique]
+            for item in self._call("get", plural="s", ApiId=news["apiId"])["Items"]:
+                if item[self.unique] == wanted:
+                    self.delete(item[self.key], news)
+        return self.make(news)
 
     def make(self, news: Properties) -> tuple[str, Properties]:
         """Create it."""
@@ -108,8 +119,8 @@ class Part(Resource):
         del news, made
         return {}
 
-    def _call(self, verb: str, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401 - API values
-        return dict(getattr(self.client, f"{verb}_{self.noun}")(**arguments))
+    def _call(self, verb: str, plural: str = "", **arguments: Any) -> dict[str, Any]:  # noqa: ANN401 - API values
+        return dict(getattr(self.client, f"{verb}_{self.noun}{plural}")(**arguments))
 
 
 class Integration(Part):
@@ -133,6 +144,7 @@ class Route(Part):
     token = "aws:apigatewayv2/route:Route"  # noqa: S105
     noun = "route"
     key = "RouteId"
+    unique = "RouteKey"
 
 
 class Authorizer(Part):
@@ -141,6 +153,7 @@ class Authorizer(Part):
     token = "aws:apigatewayv2/authorizer:Authorizer"  # noqa: S105
     noun = "authorizer"
     key = "AuthorizerId"
+    unique = "Name"
 
     def arguments(self, news: Properties) -> Properties:
         """AWS calls the sources IdentitySource and the audiences Audience."""
@@ -159,6 +172,7 @@ class Stage(Part):
     token = "aws:apigatewayv2/stage:Stage"  # noqa: S105
     noun = "stage"
     key = "StageName"
+    unique = "StageName"
     fixed = frozenset({"apiId", "name"})
 
     def arguments(self, news: Properties) -> Properties:

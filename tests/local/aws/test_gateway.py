@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -84,6 +84,35 @@ def test_route(account: Account, api: Deployed) -> None:
     _, diff = made.diff(apiId="other")
     assert (diff.replaces, diff.delete_first) == (("apiId",), False)
     made.remove()
+
+
+PARTS = {
+    ROUTE: {"routeKey": "GET /ping"},
+    STAGE: {"name": "$default"},
+    AUTHORIZER: {
+        "name": "jwt",
+        "authorizerType": "JWT",
+        "identitySources": ["$request.header.Authorization"],
+        "jwtConfiguration": JWT,
+    },
+}
+
+
+@pytest.mark.parametrize(("token", "inputs"), PARTS.items(), ids=lambda v: str(v)[-9:])
+def test_a_part_that_was_cut_off_is_there_once(
+    account: Account, api: Deployed, token: str, inputs: dict[str, Any]
+) -> None:
+    """AWS refuses a second one; resuming leaves the new one and no other."""
+    made = account.make(token, "part", apiId=api.id, **inputs)
+    other = account.make(ROUTE, "other", apiId=api.id, routeKey="GET /other")
+    made.id, _ = made.kind.create(made.inputs, resume=True)
+    assert made.found is not None
+    assert other.found is not None
+    other.remove()
+    made.remove()
+    client = account.client("apigatewayv2")
+    for items in (client.get_routes, client.get_stages, client.get_authorizers):
+        assert items(ApiId=api.id)["Items"] == []
 
 
 def test_drift_of_a_route_is_seen(account: Account, api: Deployed) -> None:
