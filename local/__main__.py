@@ -23,7 +23,8 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command; 0 done, 1 failed with one line, 7 changes where none were expected."""
     arguments = _parser().parse_args(argv)
     home = Home.default()
-    stack = LocalStack(home, arguments.stack, quiet=arguments.json)
+    settings = dict(arguments.config)
+    stack = LocalStack(home, arguments.stack, quiet=arguments.json, settings=settings)
     try:
         if arguments.command == "outputs":
             _outputs(stack, as_json=arguments.json)
@@ -90,6 +91,13 @@ def _outputs(stack: LocalStack, *, as_json: bool) -> None:
         say(f"{name:14} {value}")
 
 
+def _setting(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} has no value; expected KEY=VALUE")
+    return key, value
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -104,6 +112,14 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--stack", default="local", help=STACKS_HELP)
         command.add_argument("--json", action="store_true", help="print JSON as Pulumi does")
         command.add_argument("--expect-no-changes", action="store_true", help="exit 7 on a change")
+        command.add_argument(
+            "--config",
+            action="append",
+            type=_setting,
+            default=[],
+            metavar="KEY=VALUE",
+            help="a setting of this one run, such as thimble:image.digest=sha256:...",
+        )
         command.add_argument("--discard", action="store_true", help="down: protected or not")
     return parser
 

@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
-from local import program
+from local import emulator
 from local.errors import LocalError
 from local.home import PROJECT, say
 
@@ -27,24 +30,30 @@ ATTEMPTS = 5
 def show(stack: LocalStack) -> None:
     """Send the model's first sample picture and print the answer, the report and a curl line."""
     outputs = stack.outputs()
-    card_path = PROJECT / program.configuration(stack.name)["thimble:model"] / "model.yaml"
+    card_path = PROJECT / stack.config["thimble:model"] / "model.yaml"
     card = yaml.safe_load(card_path.read_text())
     samples = sorted((card_path.parent / "samples").glob("*.png"))
     _report(stack)
     say(f"url         {outputs['url']}")
-    if not samples or auth(stack.name) != "none":
+    who = auth(stack)
+    if not samples or who == "jwt":
+        say("try it with a token of your issuer: Authorization: Bearer ...")
         return
     sample = samples[len(samples) // 2]
     url = f"{str(outputs['url']).rstrip('/')}/v1/models/{card['name']}:image"
-    answer = ask(url, sample.read_bytes())
+    picture = sample.read_bytes()
+    answer = ask(url, picture, signed(url, picture) if who == "iam" else {})
     best = answer["predictions"][0]
     shown = sample.relative_to(PROJECT)
     say(f"prediction  {shown} is {best['label']!r}, confidence {best['score']:.1%}")
     say("\ntry it yourself:")
-    say(f"  curl -H 'Content-Type: image/png' --data-binary @{shlex.quote(str(shown))} '{url}'")
+    key = "--aws-sigv4 aws:amz:us-east-1:execute-api --user test:test " if who == "iam" else ""
+    say(
+        f"  curl {key}-H 'Content-Type: image/png' --data-binary @{shlex.quote(str(shown))} '{url}'"
+    )
 
 
-def ask(url: str, picture: bytes) -> dict[str, Any]:
+def ask(url: str, picture: bytes, extra: dict[str, str]) -> dict[str, Any]:
     """POST a picture; `*.localhost` is this machine, whether or not the resolver knows.
 
     Raises:
@@ -52,7 +61,7 @@ def ask(url: str, picture: bytes) -> dict[str, Any]:
     """
     parts = urllib.parse.urlsplit(url)
     host = "127.0.0.1" if str(parts.hostname).endswith("localhost") else str(parts.hostname)
-    headers = {"Host": parts.netloc, "Content-Type": "image/png"}
+    headers = {"Host": parts.netloc, "Content-Type": "image/png", **extra}
     status, body = 0, b""
     for attempt in range(ATTEMPTS):
         connection = http.client.HTTPConnection(host, parts.port, timeout=TIMEOUT_SECONDS)
@@ -70,10 +79,17 @@ def ask(url: str, picture: bytes) -> dict[str, Any]:
     return dict(json.loads(body))
 
 
-def auth(stack: str) -> str:
+def auth(stack: LocalStack) -> str:
     """Who may call this stack's API, by its settings."""
-    api = json.loads(program.configuration(stack).get("thimble:api", "{}"))
-    return str(api.get("auth", "iam"))
+    return str(json.loads(stack.config["thimble:api"])["auth"])
+
+
+def signed(url: str, picture: bytes) -> dict[str, str]:
+    """Headers that a caller with AWS credentials sends: here the emulator's root key."""
+    request = AWSRequest("POST", url, data=picture, headers={"Content-Type": "image/png"})
+    key = Credentials(*emulator.CREDENTIALS.values())
+    SigV4Auth(key, "execute-api", emulator.REGION).add_auth(request)
+    return dict(request.headers)
 
 
 def _report(stack: LocalStack) -> None:

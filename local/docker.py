@@ -51,6 +51,7 @@ def stop(home: Home) -> bool:
         return False
     process.stop(identity)
     record.unlink()
+    _unmount(home.root)
     shutil.rmtree(_runtime(home), ignore_errors=True)
     return True
 
@@ -132,6 +133,13 @@ def _start(home: Home) -> None:
 
 def _runtime(home: Home) -> Path:
     return Path("/run") / f"thimble-{hashlib.sha256(str(home.root).encode()).hexdigest()[:8]}"
+
+
+def _unmount(folder: Path) -> None:
+    """Unmount what a daemon that did not end well left mounted, or the folder cannot be deleted."""
+    mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+    for mount in reversed([m for m in mounts if Path(m).is_relative_to(folder)]):
+        subprocess.run(["umount", "--lazy", mount], capture_output=True, check=False)
 
 
 def _last_words(log: Path) -> str:

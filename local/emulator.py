@@ -74,13 +74,8 @@ def running(home: Home, stack: str) -> Emulator | None:
     return _emulator(record)
 
 
-def ensure(home: Home, stack: str, auth: bool = False) -> Emulator:  # noqa: FBT001, FBT002
-    """Use the stack's emulator, or start one.
-
-    Args:
-        home: Where its record and log live.
-        stack: Whose emulator it is.
-        auth: Verify signatures and evaluate IAM policies.
+def ensure(home: Home, stack: str) -> Emulator:
+    """Use the stack's emulator, or start one; its record and log go to the stack's folder.
 
     Raises:
         EmulatorError: It did not come up.
@@ -100,7 +95,7 @@ def ensure(home: Home, stack: str, auth: bool = False) -> Emulator:  # noqa: FBT
             process.start(
                 [sys.executable, "-m", "ministack"],
                 folder / "emulator.log",
-                _environment(folder, port, sagemaker_port, auth=auth),
+                _environment(folder, port, sagemaker_port),
             ),
             process.start(
                 [sys.executable, "-m", "local.sagemaker", "--port", str(sagemaker_port)],
@@ -155,7 +150,7 @@ def _emulator(record: dict[str, Any]) -> Emulator:
     return Emulator(record["port"], record["sagemaker_port"], f"{first['pid']}.{first['started']}")
 
 
-def _environment(folder: Path, port: int, sagemaker_port: int, *, auth: bool) -> dict[str, str]:
+def _environment(folder: Path, port: int, sagemaker_port: int) -> dict[str, str]:
     keep = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "PULUMI_"))}
     # Containers reach SageMaker's data plane on this machine through Docker's own gateway address.
     runtime = f"http://host.docker.internal:{sagemaker_port}"
@@ -166,7 +161,8 @@ def _environment(folder: Path, port: int, sagemaker_port: int, *, auth: bool) ->
         "MINISTACK_REGION": REGION,
         "LAMBDA_EXECUTOR": "docker",
         "LAMBDA_DOCKER_FLAGS": f"-e AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME={runtime}",
-        "AUTH": "true" if auth else "false",
+        # Signatures are verified and IAM policies evaluated, but for the root key above.
+        "AUTH": "true",
         "BIND_HOST": "127.0.0.1",
         # Everything that it might write stays in a folder that `down` removes.
         "TMPDIR": str(folder),

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import os
+import platform
 import runpy
 import signal
 import sys
@@ -16,25 +17,33 @@ import yaml
 from pulumi.runtime import mocks, set_all_config
 from pulumi.runtime.stack import run_pulumi_func
 
+from local import base
 from local.engine import Monitor
 from local.errors import DeploymentError
 from local.home import PROJECT, say
 from local.values import MASK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from types import FrameType
 
     from local.engine import Deployment
     from local.values import Properties
 
 INTERRUPTED = 130  # 128 + SIGINT, a shell's own convention
+# What every stack must take from this machine, whatever its own settings say.
+HERE = {
+    "image.baseImage": base.IMAGE,
+    "function.architecture": "arm64" if platform.machine() == "aarch64" else "x86_64",
+}
 
 
-def configuration(stack: str) -> dict[str, str]:
+def configuration(stack: str, settings: Mapping[str, str] | None = None) -> dict[str, str]:
     """A stack's configuration as Pulumi's engine hands it out: text, areas as JSON text.
 
-    Values of Pulumi.STACK.yaml stand over the defaults of Pulumi.yaml.
+    Args:
+        stack: Values of its Pulumi.STACK.yaml stand over the defaults of Pulumi.yaml.
+        settings: Values of this one run by key, such as thimble:image.digest; they stand over all.
 
     Raises:
         DeploymentError: There is no such stack here.
@@ -45,10 +54,14 @@ def configuration(stack: str) -> dict[str, str]:
         raise DeploymentError(f"no stack {stack!r} here; expected one of {', '.join(known)}")
     project = yaml.safe_load((PROJECT / "Pulumi.yaml").read_text())
     values: dict[str, Any] = (yaml.safe_load(path.read_text()) or {}).get("config") or {}
+    name, declared = project["name"], project.get("config") or {}
     merged = {key: value for key, value in values.items() if ":" in key}
-    for key, described in (project.get("config") or {}).items():
+    here = {f"{name}:{key}": value for key, value in HERE.items() if key in declared}
+    for key, value in {**here, **(settings or {})}.items():
+        _set(merged, key.split("."), value)
+    for key, described in declared.items():
         if isinstance(described, dict) and "default" in described:
-            _default(merged, f"{project['name']}:{key}".split("."), described["default"])
+            _set(merged, f"{name}:{key}".split("."), described["default"], keep=True)
     return {key: _text(value) for key, value in merged.items()}
 
 
@@ -60,6 +73,7 @@ def project_name() -> str:
 def run(
     deployment: Deployment,
     stack: str,
+    config: Mapping[str, str],
     references: Callable[[str], Properties],
 ) -> dict[str, Any]:
     """Run __main__.py to its end.
@@ -67,6 +81,7 @@ def run(
     Args:
         deployment: Takes what the program registers.
         stack: Its stack.
+        config: The stack's configuration.
         references: Outputs of another stack by its name.
 
     Returns:
@@ -77,13 +92,16 @@ def run(
     """
     previous = signal.signal(signal.SIGINT, _Interrupt(deployment))
     try:
-        return asyncio.run(_run(deployment, stack, references))
+        return asyncio.run(_run(deployment, stack, config, references))
     finally:
         signal.signal(signal.SIGINT, previous)
 
 
 async def _run(
-    deployment: Deployment, stack: str, references: Callable[[str], Properties]
+    deployment: Deployment,
+    stack: str,
+    config: Mapping[str, str],
+    references: Callable[[str], Properties],
 ) -> dict[str, Any]:
     # One failed resource fails every output that hangs on it; the failure is told once, below.
     asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
@@ -98,7 +116,7 @@ async def _run(
         monitor=monitor,
         organization="organization",
     )
-    set_all_config(configuration(stack))
+    set_all_config(dict(config))
     os.chdir(PROJECT)
     sys.path.insert(0, str(PROJECT))
     try:
@@ -134,11 +152,18 @@ def _failure(deployment: Deployment, error: Exception) -> DeploymentError:
     return DeploymentError(f"the program failed: {error}")
 
 
-def _default(merged: dict[str, Any], path: list[str], value: Any) -> None:  # noqa: ANN401
+def _set(
+    merged: dict[str, Any],
+    path: list[str],
+    value: Any,  # noqa: ANN401 - any YAML
+    *,
+    keep: bool = False,
+) -> None:
     *areas, key = path
     for area in areas:
         merged = merged.setdefault(area, {})
-    merged.setdefault(key, value)
+    if not keep or key not in merged:
+        merged[key] = value
 
 
 def _text(value: Any) -> str:  # noqa: ANN401 - any YAML

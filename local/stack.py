@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from local import aws, base, docker, emulator, images, program, sagemaker
@@ -27,11 +27,22 @@ class LocalStack:
         home: Where everything is kept.
         name: The stack's name; its settings are in Pulumi.NAME.yaml.
         quiet: Print no steps; the plan goes elsewhere.
+        settings: Values of this one run, over those of Pulumi.NAME.yaml.
     """
 
     home: Home
     name: str
     quiet: bool = False
+    settings: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def config(self) -> dict[str, str]:
+        """The stack's configuration.
+
+        Raises:
+            DeploymentError: There is no such stack.
+        """
+        return program.configuration(self.name, self.settings)
 
     def up(self) -> Plan:
         """Deploy: create, update, replace and delete until AWS is what the program says.
@@ -39,14 +50,14 @@ class LocalStack:
         Raises:
             LocalError: Something failed; what was done is recorded and the next run continues.
         """
-        program.configuration(self.name)  # an unknown stack starts no daemon
+        config = self.config  # an unknown stack starts no daemon
         docker.ensure(self.home)
         base.ensure()
         machine = emulator.ensure(self.home, self.name)
         state = self._state(machine)
         deployment = self._deployment(state, machine, preview=False)
         say(f"deploying stack {self.name} ...")
-        outputs = self._run(deployment, machine)
+        outputs = self._run(deployment, machine, config)
         deployment.delete_unseen()
         state.outputs = outputs
         state.save()
@@ -54,12 +65,13 @@ class LocalStack:
 
     def preview(self) -> Plan:
         """Show what `up` would do, touching nothing: no daemon or emulator is even started."""
+        config = self.config
         machine = emulator.running(self.home, self.name)
         state = self._state(machine)
         # Without an emulator there is nothing deployed and nothing to ask; a first deployment.
         machine = machine or emulator.Emulator(emulator.FIRST_PORT, emulator.FIRST_PORT + 1, "")
         deployment = self._deployment(state, machine, preview=True)
-        self._run(deployment, machine)
+        self._run(deployment, machine, config)
         deployment.delete_unseen()
         return deployment.plan
 
@@ -149,9 +161,11 @@ class LocalStack:
             quiet=self.quiet,
         )
 
-    def _run(self, deployment: Deployment, machine: Emulator) -> dict[str, Any]:
+    def _run(
+        self, deployment: Deployment, machine: Emulator, config: dict[str, str]
+    ) -> dict[str, Any]:
         with _environment(machine):
-            return program.run(deployment, self.name, self._reference)
+            return program.run(deployment, self.name, config, self._reference)
 
     def _reference(self, name: str) -> Properties:
         """Outputs of another stack, named as Pulumi names it: organization/project/stack."""
