@@ -245,3 +245,22 @@ def test_zizmor_finds_nothing() -> None:
     )
 
     assert 0 == done.returncode, done.stdout
+
+
+def test_the_guide_sets_every_variable_that_is_read() -> None:
+    """docs/first-release.md names each variable and secret of the workflows, and no other."""
+    guide = (ROOT / "docs" / "first-release.md").read_text()
+    text = "".join(path.read_text() for path in FILES)
+    read = set(re.findall(r"\b(?:vars|secrets)\.([A-Z_]+)", text))
+
+    assert read == set(re.findall(r"gh (?:variable|secret) set ([A-Z_]+)", guide))
+
+
+def test_the_guides_commands_of_ours_parse() -> None:
+    """What the guide tells a reader to run is a command line that exists."""
+    guide = (ROOT / "docs" / "first-release.md").read_text().replace("\\\n", " ")
+    lines = re.findall(r"python -m release (.+?)(?:`|$)", guide, re.MULTILINE)
+
+    assert 3 == len(lines)
+    for line in lines:
+        parser().parse_args(shlex.split(line))
