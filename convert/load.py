@@ -155,16 +155,9 @@ def _restore(folder: Path) -> Any:  # noqa: ANN401  TensorFlow publishes no type
     import tensorflow as tf
 
     try:
-        try:
-            return tf.saved_model.load(str(folder))
-        except AttributeError as error:
-            # Keras 2 stored its optimizer in the SavedModel; only tf_keras knows those objects, and
-            # importing it teaches TensorFlow about them.
-            if "add_slot" not in str(error):
-                raise
-            import tf_keras  # noqa: F401
-
-            return tf.saved_model.load(str(folder))
+        # Keras 2 kept its optimizer in the SavedModel. TensorFlow restores it only where tf_keras is
+        # installed, and imports that by itself: hence the dependency that nobody imports.
+        return tf.saved_model.load(str(folder))
     except Exception as error:  # a damaged protobuf, a missing variable, an unknown operation
         raise ModelError(f"TensorFlow cannot load it: {_first_sentence(error)}") from error
 
