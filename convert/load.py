@@ -155,7 +155,7 @@ def _restore(folder: Path) -> Any:  # noqa: ANN401  TensorFlow publishes no type
     import tensorflow as tf
 
     try:
-        # Keras 2 kept its optimizer in the SavedModel. TensorFlow restores it only where tf_keras is
+        # Keras 2 kept its optimizer in there. TensorFlow restores that only where tf_keras is
         # installed, and imports that by itself: hence the dependency that nobody imports.
         return tf.saved_model.load(str(folder))
     except Exception as error:  # a damaged protobuf, a missing variable, an unknown operation
