@@ -36,7 +36,8 @@ def main(folder: Path, command: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     try:
         with patch.object(program, "PROJECT", folder):
-            found["outputs"] = program.run(deployment, "local", _reference)
+            config = program.configuration("local")
+            found["outputs"] = program.run(deployment, "local", config, _reference)
         deployment.delete_unseen()
     except DeploymentError as error:
         found["error"] = str(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from typing import TYPE_CHECKING
 
@@ -33,10 +34,16 @@ def test_a_free_port_is_used() -> None:
         assert free_port(20000) > port
 
 
-def test_no_free_port_at_all() -> None:
-    """Outside the range of ports there is none, and the line says where it looked."""
-    with pytest.raises((EmulatorError, OverflowError)):
-        free_port(65536)
+def test_no_free_port_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The line says where it looked."""
+
+    class Taken(socket.socket):
+        def bind(self, address: object) -> None:
+            raise OSError(errno.EADDRINUSE, str(address))
+
+    monkeypatch.setattr(socket, "socket", Taken)
+    with pytest.raises(EmulatorError, match=r"^no free port between 4566 and 5065$"):
+        free_port(4566)
 
 
 def test_environment_reaches_the_emulator_for_every_service() -> None:

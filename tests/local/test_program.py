@@ -15,13 +15,13 @@ from typing import Any
 
 import pytest
 
-from local import program
+from local import base, program
 from local.errors import DeploymentError
 from local.values import MASK
 
 ROOT = Path(__file__).parents[2]
 PROJECT = """
-name: demo
+name: thimble
 runtime: python
 config:
   model: {type: string, default: models/a}
@@ -33,8 +33,8 @@ config:
 """
 STACK = """
 config:
-  demo:model: models/b
-  demo:api:
+  thimble:model: models/b
+  thimble:api:
     limits: {rate: 5}
     origins: ["*"]
   aws:region: eu-west-1
@@ -55,8 +55,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_stack_stands_over_the_projects_defaults() -> None:
     """Dotted settings fill what the stack's areas leave out, at every depth."""
     found = program.configuration("local")
-    assert found["demo:model"] == "models/b"
-    assert json.loads(found["demo:api"]) == {
+    assert found["thimble:model"] == "models/b"
+    assert json.loads(found["thimble:api"]) == {
         "auth": "iam",
         "limits": {"rate": 5, "burst": 20},
         "origins": ["*"],
@@ -67,7 +67,7 @@ def test_stack_stands_over_the_projects_defaults() -> None:
 def test_values_are_text() -> None:
     """As Pulumi's engine hands them out: text as it is, all else as JSON."""
     found = program.configuration("local")
-    assert (found["demo:alarms"], found["aws:region"]) == ("true", "eu-west-1")
+    assert (found["thimble:alarms"], found["aws:region"]) == ("true", "eu-west-1")
     assert {str} == {type(value) for value in found.values()}
 
 
@@ -75,8 +75,25 @@ def test_values_are_text() -> None:
 def test_a_stack_without_settings_has_the_defaults() -> None:
     """An empty file is a stack; a setting without a default is not made up."""
     found = program.configuration("dev")
-    assert json.loads(found["demo:api"])["limits"] == {"burst": 20, "rate": 10}
-    assert "demo:required" not in found
+    assert json.loads(found["thimble:api"])["limits"] == {"burst": 20, "rate": 10}
+    assert "thimble:required" not in found
+
+
+@pytest.mark.usefixtures("project")
+def test_settings_of_one_run_stand_over_all() -> None:
+    """Dotted ones reach into their area and leave its other values."""
+    found = program.configuration("local", {"thimble:api.limits.rate": "7"})
+    assert json.loads(found["thimble:api"])["limits"] == {"rate": "7", "burst": 20}
+
+
+def test_some_settings_are_this_machines(project: Path) -> None:
+    """A stack that is meant for AWS names an image that is not here; only declared ones are set."""
+    declared = PROJECT + "  image.baseImage: {type: string, default: x}\n"
+    (project / "Pulumi.yaml").write_text(declared)
+    (project / "Pulumi.dev.yaml").write_text("config: {thimble:image: {baseImage: y, other: 1}}")
+    found = program.configuration("dev")
+    assert json.loads(found["thimble:image"]) == {"baseImage": base.IMAGE, "other": 1}
+    assert "thimble:function" not in found
 
 
 @pytest.mark.usefixtures("project")
@@ -90,7 +107,7 @@ def test_unknown_stack_lists_the_known() -> None:
 @pytest.mark.usefixtures("project")
 def test_project_name() -> None:
     """From Pulumi.yaml."""
-    assert program.project_name() == "demo"
+    assert program.project_name() == "thimble"
 
 
 PREAMBLE = """

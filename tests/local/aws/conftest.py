@@ -28,8 +28,8 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
     folder = tmp_path_factory.mktemp("emulator")
     home = Home(folder / "home")
     with pytest.MonkeyPatch.context() as patch:
-        # Ports where no stack of the user's is, and no daemon for Lambda to start anything with.
-        patch.setattr(emulator, "FIRST_PORT", 24566)
+        # Ports of this run's own, and no daemon for Lambda to start anything with.
+        patch.setattr(emulator, "FIRST_PORT", 24000 + os.getpid() % 4000)
         patch.setenv("DOCKER_HOST", f"unix://{folder}/absent")
         docker = docker_on_path(folder / "docker", patch)
         # SageMaker's data plane also listens on the bridge: here, another address of loopback.
@@ -113,5 +113,4 @@ class Account:
 @pytest.fixture
 def account(kinds: dict[str, Any]) -> Account:
     """An account in which other tests may have left nothing."""
-    assert "AWS_ENDPOINT_URL" not in os.environ
     return Account(kinds, next(iter(kinds.values())).aws)

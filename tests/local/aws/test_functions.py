@@ -17,18 +17,22 @@ ALIAS = "aws:lambda/alias:Alias"
 PERMISSION = "aws:lambda/permission:Permission"
 PROVISIONED = "aws:lambda/provisionedConcurrencyConfig:ProvisionedConcurrencyConfig"
 LOG_GROUP = "aws:cloudwatch/logGroup:LogGroup"
+ROLE = "aws:iam/role:Role"
+STATEMENT = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}}
+TRUST = {"Version": "2012-10-17", "Statement": [{**STATEMENT, "Action": "sts:AssumeRole"}]}
 IMAGE = "localhost:4566/app@sha256:" + "1" * 64
 
 
 @pytest.fixture
 def function(account: Account) -> Iterator[Deployed]:
-    """A published function of an image, removed after the test."""
+    """A published function of an image, removed with its role after the test."""
+    role = account.make(ROLE, "runner", assumeRolePolicy=json.dumps(TRUST))
     made = account.make(
         FUNCTION,
         "predict",
         packageType="Image",
         imageUri=IMAGE,
-        role="arn:aws:iam::000000000000:role/runner",
+        role=role.outputs["arn"],
         architectures=["x86_64"],
         memorySize=512,
         timeout=10,
@@ -40,6 +44,7 @@ def function(account: Account) -> Iterator[Deployed]:
     )
     yield made
     made.remove()
+    role.remove()
 
 
 def configuration(account: Account, function: Deployed, qualifier: str = "$LATEST") -> Any:

@@ -90,7 +90,7 @@ def function(tmp_path: Path) -> Iterator[Callable[..., Function]]:
     started: list[subprocess.Popen[bytes]] = []
 
     def start(handler: str = "app.handler", **environment: str) -> Function:
-        port = free_port(18080)
+        port = free_port(18000 + os.getpid() % 4000)
         api_port = free_port(port + 1)
         env = {**os.environ, "PYTHONPATH": str(tmp_path), **environment}
         command = [sys.executable, str(RIE), handler, str(port), str(api_port)]
