@@ -116,8 +116,12 @@ class Library:
 
     def __init__(self, path: str) -> None:
         try:
-            library = ctypes.CDLL(path)
+            # PyDLL keeps the interpreter lock: most calls take a microsecond, and whoever gives the
+            # lock away among busy threads waits milliseconds to have it back.
+            library = ctypes.PyDLL(path)
             self._calls = {name: getattr(library, f"LiteRt{name}") for name in _CALLS}
+            # A run may take long, and other threads can go on meanwhile.
+            self._calls["RunCompiledModel"] = ctypes.CDLL(path).LiteRtRunCompiledModel
         except (OSError, AttributeError) as error:
             raise LiteRtError(f"cannot use {path}: {error}; LITERT_LIBRARY names it") from error
         for name, arguments in _CALLS.items():
