@@ -22,7 +22,6 @@ ACCOUNT = re.compile(r"\d{12}")
 GRAVITON = re.compile(r"ml\.[a-z]+\d+g[a-z]*\.")
 SNAPSHOT_PYTHON = 12
 SERVERLESS_MEMORY = (1024, 2048, 3072, 4096, 5120, 6144)
-ENDPOINT_VARIABLES = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_LAMBDA", "AWS_ENDPOINT_URL_ECR")
 UNCHECKED = (
     *("skipCredentialsValidation", "skipRequestingAccountId", "skipMetadataApiCheck"),
     "s3UsePathStyle",
@@ -172,7 +171,8 @@ def hardware(
             f"{image.python}; snapshots want AWS's base image of Python 3.{SNAPSHOT_PYTHON} or "
             "later"
         )
-    if backend != "sagemaker":
+    # `host` is for emulators, which run any endpoint on the machine at hand.
+    if backend != "sagemaker" or function.architecture == "host":
         return
     arm = function.architecture == "arm64"
     if endpoint.kind == "serverless" and arm:
@@ -205,7 +205,7 @@ def stage(stack: str, auth: str, architecture: str, promote_from: str) -> Iterat
         yield f"image.promoteFrom is {promote_from!r}, this very stack; name the stage before it"
 
 
-def cloud(stack: str, config: Mapping[str, Any], environment: Mapping[str, str]) -> Iterator[str]:
+def cloud(stack: str, config: Mapping[str, Any]) -> Iterator[str]:
     """A real stack reaches one named account; an emulator is for local stacks."""
     if is_local(stack):
         return
@@ -218,12 +218,6 @@ def cloud(stack: str, config: Mapping[str, Any], environment: Mapping[str, str])
     for key in ("endpoints", *UNCHECKED):
         if f"aws:{key}" in config:
             yield f"aws:{key} is set and the stack is {stack}; emulator settings are for `local`"
-    for variable in ENDPOINT_VARIABLES:
-        if environment.get(variable):
-            yield (
-                f"{variable} is {environment[variable]!r} and the stack is {stack}; unset it, or "
-                "use the local stack"
-            )
 
 
 def names(stack: str, model: str) -> Iterator[str]:

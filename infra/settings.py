@@ -3,7 +3,6 @@
 Pulumi.yaml describes each setting for its user; tests hold the two to the same keys and defaults.
 """
 
-import os
 import platform
 import re
 from collections.abc import Mapping
@@ -159,18 +158,15 @@ class Settings:
             SettingsError: One message that lists every fault found.
         """
         everything = runtime.get_config_env() | runtime.CONFIG.get()
-        return cls.from_values(pulumi.get_stack(), everything, os.environ)
+        return cls.from_values(pulumi.get_stack(), everything)
 
     @classmethod
-    def from_values(
-        cls, stack: str, config: Mapping[str, Any], environment: Mapping[str, str]
-    ) -> "Settings":
+    def from_values(cls, stack: str, config: Mapping[str, Any]) -> "Settings":
         """Check a stack's configuration.
 
         Args:
             stack: The stack's name.
             config: Every key with its namespace, as the engine passes them.
-            environment: The process's environment variables.
 
         Raises:
             SettingsError: One message that lists every fault found.
@@ -204,7 +200,7 @@ class Settings:
             limits.combinations(top.backend, top.backend_url, function, api),
             limits.hardware(top.backend, image, function, endpoint),
             limits.stage(stack, api.auth, function.architecture, image.promote_from),
-            limits.cloud(stack, config, environment),
+            limits.cloud(stack, config),
             limits.names(stack, card.name) if card else (),
         ):
             faults.extend(check)
@@ -247,11 +243,6 @@ class Settings:
         if not wanted or "/" in wanted:
             return wanted
         return f"{pulumi.get_organization()}/{pulumi.get_project()}/{wanted}"
-
-    @property
-    def local(self) -> bool:
-        """Whether this stack lives in an emulator on this machine."""
-        return limits.is_local(self.stack)
 
     @property
     def architecture(self) -> str:
