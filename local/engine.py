@@ -21,6 +21,7 @@ from local.plan import Op, Plan, Step, show
 from local.provider import PROVIDER_KEY, Dynamic
 from local.state import ResourceState, State
 from local.values import (
+    MASK,
     UNKNOWN,
     Properties,
     Secret,
@@ -141,7 +142,9 @@ class Deployment:
         provider = self.provider(type_, news)
         old = self.state.resources.get(urn)
         olds = old.inputs if old else {}
-        news.update({k: olds[k] for k in options["ignore_changes"] if old and k in olds})
+        # A secret's deployed value is not known here: only its mark is, which nobody must be sent.
+        ignored = {k: olds[k] for k in options["ignore_changes"] if k in olds}
+        news.update({k: v for k, v in ignored.items() if not contains(v, MASK)})
         news = provider.check(name, olds, news)
         hidden = secret_keys(inputs) - {PROVIDER_KEY} | set(options["secret_outputs"])
         job = _Job(urn, type_, news, hidden, bool(options["protect"]))
@@ -183,6 +186,9 @@ class Deployment:
             return Result(job.urn, old.id, _marked(foreseen, job.hidden, {}))
         begun = time.monotonic()
         outputs = provider.update(old.id, old.outputs, job.news)
+        # An input that the program took away is no output either, or refresh calls it a drift.
+        gone = {k: old.outputs.get(k) for k in old.inputs if k not in job.news}
+        outputs = {k: v for k, v in outputs.items() if k not in gone or v != gone[k]}
         return self._finish(job, old.id, outputs, step, begun)
 
     def _replace(self, provider: Provider, job: _Job, old: ResourceState, diff: Diff) -> Result:

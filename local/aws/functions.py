@@ -35,8 +35,9 @@ class LogGroup(Resource):
         return news["name"], {"arn": str(group["arn"]).removesuffix(":*")}
 
     def change(self, id_: str, outputs: Properties, news: Properties) -> Properties:
-        """Change the retention."""
-        del id_, outputs
+        """Change the retention, or keep the logs for ever."""
+        if outputs.get("retentionInDays") and not news.get("retentionInDays"):
+            self.client.delete_retention_policy(logGroupName=id_)
         self._retain(news)
         return {}
 
