@@ -120,10 +120,9 @@ class Cloud:
         return name, self._keep(name, news)
 
     def update(self, id_: str, outputs: Properties, news: Properties) -> Properties:
-        """Change it."""
-        del outputs
+        """Change it, returning all outputs as the aws types do."""
         self.log.append(("update", id_))
-        return self._keep(id_, news)
+        return {**outputs, **self._keep(id_, news)}
 
     def read(self, id_: str, outputs: Properties) -> Properties | None:
         """What is there."""

@@ -109,6 +109,24 @@ def test_ignored_changes_do_not_matter_to_a_new_one(runs: Runs) -> None:
     assert result.outputs["text"] == "two"
 
 
+def test_an_ignored_secret_is_not_sent_as_its_mark(runs: Runs, cloud: Cloud) -> None:
+    """The state has only the mark; the program's value is the better one to send."""
+    runs.up(a={"token": Secret("one"), "text": "x"})
+    options = {**OPTIONS, "ignore_changes": ["token"]}
+    runs.begin().register(urn("a"), KIND, {"token": Secret("two"), "text": "y"}, options)
+    assert cloud.seen[-1]["token"] == "two"
+
+
+def test_an_input_taken_away_is_no_output(runs: Runs) -> None:
+    """Its old value is not what is there any more; what was computed stays."""
+    runs.up(a={"text": "four", "other": 1})
+    run = runs.begin()
+    result = run.register(urn("a"), KIND, {"text": "four"}, OPTIONS)
+    assert [step.reasons for step in run.plan.steps] == [("other",)]
+    assert ("other" in result.outputs, result.outputs["size"]) == (False, 4)
+    assert "other" not in State(runs.path).resources[urn("a")].outputs
+
+
 def protected(runs: Runs, cloud: Cloud) -> None:
     """Deploy one protected thing, and forget what that did."""
     runs.begin().register(urn("a"), KIND, {"zone": "x"}, {**OPTIONS, "protect": True})

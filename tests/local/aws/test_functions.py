@@ -61,8 +61,11 @@ def test_log_group(account: Account) -> None:
     made.change(retentionInDays=30)
     client = account.client("logs")
     groups = client.describe_log_groups(logGroupNamePrefix="/aws/lambda/predict")["logGroups"]
+    assert made.drift() == set()
     retention = {group["logGroupName"]: group.get("retentionInDays") for group in groups}
     assert retention == {"/aws/lambda/predict": 30, "/aws/lambda/predict-2": None}
+    made.change(retentionInDays=None)
+    assert made.found == {"name": made.id, "retentionInDays": None}
     made.remove()
     assert other.found is not None
     other.remove()
