@@ -81,6 +81,22 @@ def docker(*arguments: str, show: bool = False) -> str:
     return done.stdout or ""
 
 
+def forget(repository: str) -> None:
+    """Remove the daemon's copies of a repository's images.
+
+    Args:
+        repository: Its whole name, or what the names of several begin with, ending in a slash.
+    """
+    shown = ("--digests", "--format", "{{.Repository}} {{.Tag}} {{.Digest}}")
+    names = set()
+    for name, tag, digest in (row.split() for row in docker("image", "ls", *shown).splitlines()):
+        if name == repository or (repository.endswith("/") and name.startswith(repository)):
+            # By name and never by id: another repository may hold the same image.
+            names.add(f"{name}@{digest}" if tag == "<none>" else f"{name}:{tag}")
+    if names:
+        docker("image", "rm", "--force", *sorted(names))
+
+
 def install(packages: list[str]) -> None:
     """Install Debian packages, saying so.
 

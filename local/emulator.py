@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from local import process
-from local.docker import docker
+from local.docker import docker, forget
 from local.errors import EmulatorError
 from local.home import Home, read_json, say, write_json
 
@@ -126,10 +126,7 @@ def sweep(emulator: Emulator) -> None:
     containers = docker("ps", "--all", "--quiet", f"--filter=label=ministack.instance={name}")
     if containers:
         docker("rm", "--force", "--volumes", *containers.split())
-    images = docker("image", "ls", "--format", "{{.Repository}} {{.ID}}").splitlines()
-    pushed = {row.split()[1] for row in images if row.startswith(f"localhost:{emulator.port}/")}
-    if pushed:
-        docker("image", "rm", "--force", *pushed)
+    forget(f"localhost:{emulator.port}/")
 
 
 def free_port(first: int) -> int:

@@ -6,7 +6,7 @@ import os
 import subprocess
 from typing import TYPE_CHECKING
 
-from local.docker import docker
+from local.docker import docker, forget
 from local.errors import DockerError
 from local.home import say
 from local.provider import Diff, changed_keys
@@ -65,13 +65,7 @@ class Image:
     def delete(self, id_: str, outputs: Properties) -> None:
         """Forget this machine's copies of the repository's images; the registry keeps its own."""
         del id_
-        repository = str(outputs["imageName"]).rpartition(":")[0]
-        shown = ("--digests", "--format", "{{.Tag}} {{.Digest}}", repository)
-        rows = [row.split() for row in docker("image", "ls", *shown).splitlines()]
-        # By name and never by id: another stack's repository may hold the same image.
-        names = {f"@{digest}" if tag == "<none>" else f":{tag}" for tag, digest in rows}
-        if names:
-            docker("image", "rm", "--force", *(repository + name for name in sorted(names)))
+        forget(str(outputs["imageName"]).rpartition(":")[0])
 
 
 def _digest(name: str, repository: str) -> str:
