@@ -6,10 +6,14 @@
 The line sets PULUMI_DEBUG_PROVIDERS, by which Pulumi's engine takes its aws and docker providers
 from here, and AWS's own variables, so that whatever else the program calls is the emulator too.
 
+The emulated AWS outlives this command and ends with `python -m local down`, which Pulumi does not
+hear of: `pulumi destroy` before it, or `pulumi refresh` after.
+
 This speaks the provider protocol itself. `pulumi.provider.experimental` would drop the old inputs
 from a diff, without which an input that the program no longer gives cannot be told from an output,
 and would show every mistake of a user's with a traceback.
 """
+# ruff: noqa: ANN401, N802 - gRPC names the methods and has no types for what it hands them
 
 from __future__ import annotations
 
@@ -40,6 +44,7 @@ from local.values import from_wire, plain, to_wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from typing import TextIO
 
     from local.emulator import Emulator
     from local.provider import Diff as Difference
@@ -49,7 +54,7 @@ if TYPE_CHECKING:
 PACKAGES = ("aws", "docker")
 THREADS = 16  # what Pulumi's engine does at one time unless told otherwise, and a few reads
 GRACE_SECONDS = 30.0
-LARGEST_MESSAGE = 400 * 1024 * 1024  # Pulumi's own limit
+SOME, NONE = wire.DiffResponse.DIFF_SOME, wire.DiffResponse.DIFF_NONE
 
 
 class Plugin(provider_pb2_grpc.ResourceProviderServicer):
@@ -67,48 +72,44 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
         self._providers = providers
         self._functions = functions
 
-    def GetPluginInfo(self, request: Any, context: Any) -> plugin_pb2.PluginInfo:  # noqa: ANN401, N802
+    def GetPluginInfo(self, request: Any, context: Any) -> plugin_pb2.PluginInfo:
         """Claim the newer one's version: the engine warns of a plugin older than its package."""
         del request, context
         return plugin_pb2.PluginInfo(version=version("pulumi-aws"))
 
-    def Attach(self, request: Any, context: Any) -> empty_pb2.Empty:  # noqa: ANN401, N802
+    def Attach(self, request: Any, context: Any) -> empty_pb2.Empty:
         """Be told where the engine listens, which nothing here needs to know."""
         del request, context
         return empty_pb2.Empty()
 
-    def Configure(self, request: Any, context: Any) -> wire.ConfigureResponse:  # noqa: ANN401, N802
+    def Configure(self, request: Any, context: Any) -> wire.ConfigureResponse:
         """Take any configuration: which emulator this is was settled when it was started."""
         del request, context
         return wire.ConfigureResponse(supportsPreview=True)
 
-    def Check(self, request: Any, context: Any) -> wire.CheckResponse:  # noqa: ANN401, N802
-        """Complete the inputs, or say what is wrong with them."""
+    def Check(self, request: Any, context: Any) -> wire.CheckResponse:
+        """Complete the inputs."""
         with _told(context):
             olds, news = _properties(request.olds), _properties(request.news)
-            try:
-                checked = self._provider(request).check(_name(request), olds, news)
-            except DeploymentError as error:
-                return wire.CheckResponse(failures=[wire.CheckFailure(reason=str(error))])
+            checked = self._provider(request).check(request.name, olds, news)
             return wire.CheckResponse(inputs=to_wire(checked))
 
-    def Diff(self, request: Any, context: Any) -> wire.DiffResponse:  # noqa: ANN401, N802
+    def Diff(self, request: Any, context: Any) -> wire.DiffResponse:
         """Compare new inputs with the deployed ones, property by property."""
         with _told(context):
             olds, news = _properties(request.old_inputs), _properties(request.news)
-            diff = self._diff(request, olds, news)
+            outputs = _properties(request.olds)
+            diff = self._provider(request).diff(request.id, olds, outputs, news)
             return wire.DiffResponse(
-                changes=wire.DiffResponse.DIFF_SOME
-                if diff.changed
-                else wire.DiffResponse.DIFF_NONE,
+                changes=SOME if diff.changed else NONE,
                 diffs=diff.changed,
                 replaces=diff.replaces,
-                deleteBeforeReplace=bool(diff.replaces) and diff.delete_first,
+                deleteBeforeReplace=diff.delete_first,
                 detailedDiff={key: _changed(key, olds, news, diff) for key in diff.changed},
                 hasDetailedDiff=True,
             )
 
-    def Create(self, request: Any, context: Any) -> wire.CreateResponse:  # noqa: ANN401, N802
+    def Create(self, request: Any, context: Any) -> wire.CreateResponse:
         """Make a resource; in a preview, only its inputs are certain."""
         with _told(context):
             news = _properties(request.properties)
@@ -117,19 +118,19 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
             id_, outputs = self._provider(request).create(news, resume=False)
             return wire.CreateResponse(id=id_, properties=to_wire({**news, **outputs}))
 
-    def Update(self, request: Any, context: Any) -> wire.UpdateResponse:  # noqa: ANN401, N802
+    def Update(self, request: Any, context: Any) -> wire.UpdateResponse:
         """Change a resource in place; in a preview, foresee what is certain."""
         with _told(context):
             provider, news = self._provider(request), _properties(request.news)
             outputs = _properties(request.olds)
             if request.preview:
-                diff = self._diff(request, _properties(request.old_inputs), news)
-                foreseen = provider.foresee(outputs, news, diff)
-                return wire.UpdateResponse(properties=to_wire(foreseen))
-            made = provider.update(request.id, outputs, news)
-            return wire.UpdateResponse(properties=to_wire({**news, **made}))
+                diff = provider.diff(request.id, _properties(request.old_inputs), outputs, news)
+                made = provider.foresee(outputs, news, diff)
+            else:
+                made = {**news, **provider.update(request.id, outputs, news)}
+            return wire.UpdateResponse(properties=to_wire(made))
 
-    def Read(self, request: Any, context: Any) -> wire.ReadResponse:  # noqa: ANN401, N802
+    def Read(self, request: Any, context: Any) -> wire.ReadResponse:
         """Look at what is really there; an empty id says that it is gone."""
         with _told(context):
             inputs, outputs = _properties(request.inputs), _properties(request.properties)
@@ -137,52 +138,39 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
             if found is None:
                 return wire.ReadResponse()
             # Inputs are what the engine compares, so that what drifted must show in them as well.
-            drifted = {key: found[key] for key in changed_keys(_part(outputs, found), found)}
+            recorded = {key: outputs.get(key) for key in found}
+            drifted = {key: found[key] for key in changed_keys(recorded, found)}
             return wire.ReadResponse(
                 id=request.id,
                 inputs=to_wire({**inputs, **drifted}),
                 properties=to_wire({**outputs, **drifted}),
             )
 
-    def Delete(self, request: Any, context: Any) -> empty_pb2.Empty:  # noqa: ANN401, N802
+    def Delete(self, request: Any, context: Any) -> empty_pb2.Empty:
         """Remove a resource."""
         with _told(context):
             self._provider(request).delete(request.id, _properties(request.properties))
             return empty_pb2.Empty()
 
-    def Invoke(self, request: Any, context: Any) -> wire.InvokeResponse:  # noqa: ANN401, N802
+    def Invoke(self, request: Any, context: Any) -> wire.InvokeResponse:
         """Call a provider function."""
         with _told(context):
             if request.tok not in self._functions:
                 raise DeploymentError(f"the embedded AWS has no function {request.tok}")
-            fields: Any = {
-                "return": to_wire(self._functions[request.tok](_properties(request.args)))
-            }
-            return wire.InvokeResponse(**fields)  # `return` is a keyword
+            answer = self._functions[request.tok](_properties(request.args))
+            fields: Any = {"return": to_wire(answer)}  # a keyword, so not an argument's name
+            return wire.InvokeResponse(**fields)
 
-    def Cancel(self, request: Any, context: Any) -> empty_pb2.Empty:  # noqa: ANN401, N802
-        """Let what is under way end in its own time."""
-        del request, context
-        return empty_pb2.Empty()
-
-    def _provider(self, request: Any) -> Provider:  # noqa: ANN401 - any of the requests
-        type_ = str(request.urn).split("::")[2].rpartition("$")[2]
-        if type_ not in self._providers:
-            raise DeploymentError(
-                f"the embedded AWS has no {type_}; deploy this to a real stack, or add the type "
-                "to local/aws/"
-            )
-        return self._providers[type_]
-
-    def _diff(self, request: Any, olds: Properties, news: Properties) -> Difference:  # noqa: ANN401
-        return self._provider(request).diff(request.id, olds, _properties(request.olds), news)
+    def _provider(self, request: Any) -> Provider:
+        if request.type not in self._providers:
+            raise DeploymentError(f"the embedded AWS has no {request.type}; add it to local/aws/")
+        return self._providers[request.type]
 
 
 @contextmanager
 def serving(plugin: Plugin) -> Iterator[int]:
     """Serve a plugin on a free port of this machine; give the port."""
-    options = [(f"grpc.max_{way}_message_length", LARGEST_MESSAGE) for way in ("receive", "send")]
-    server = grpc.server(ThreadPoolExecutor(THREADS), options=options)
+    server = grpc.server(ThreadPoolExecutor(THREADS))
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(plugin, server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
@@ -198,24 +186,31 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser("python -m local.plugin", None, __doc__, formatter_class=form)
     parser.add_argument("--stack", default="local", help="whose emulated AWS (default: local)")
     stack = parser.parse_args(argv).stack
-    stopped = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
-    terminal = sys.stdout
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     # Only the line goes to stdout, so that it can be caught; news of what happens goes to stderr.
+    terminal = sys.stdout
     with redirect_stdout(sys.stderr):
         try:
-            machine = _machine(Home.default(), stack)
+            _serve(Home.default(), stack, terminal)
         except LocalError as error:
             print(f"error: {error}")
             return error.exit_code
-        os.chdir(PROJECT)  # the program's paths are relative to it
-        types = {**aws.providers(machine), images.TOKEN: images.Image()}
-        with serving(Plugin(types, aws.functions_of(machine))) as port:
-            print(_line(machine, port), file=terminal, flush=True)
-            say("run that line in another terminal, then pulumi there; Ctrl-C here to end")
-            stopped.wait()
+        except KeyboardInterrupt:
+            say("ended")
     return 0
+
+
+def _serve(home: Home, stack: str, terminal: TextIO) -> None:
+    machine = _machine(home, stack)
+    os.chdir(PROJECT)  # the program's paths are relative to it
+    types = {**aws.providers(machine), images.TOKEN: images.Image()}
+    with serving(Plugin(types, aws.functions_of(machine))) as port:
+        attached = ",".join(f"{package}:{port}" for package in PACKAGES)
+        settings = {"PULUMI_DEBUG_PROVIDERS": attached, **machine.environment()}
+        words = (f"{name}={shlex.quote(value)}" for name, value in settings.items())
+        print("export", *words, file=terminal, flush=True)
+        say("run that line in another terminal, then pulumi there; Ctrl-C here to end")
+        threading.Event().wait()
 
 
 def _machine(home: Home, stack: str) -> Emulator:
@@ -238,14 +233,8 @@ def _machine(home: Home, stack: str) -> Emulator:
     return machine
 
 
-def _line(machine: Emulator, port: int) -> str:
-    attached = ",".join(f"{package}:{port}" for package in PACKAGES)
-    settings = {"PULUMI_DEBUG_PROVIDERS": attached, **machine.environment()}
-    return "export " + " ".join(f"{key}={shlex.quote(value)}" for key, value in settings.items())
-
-
 @contextmanager
-def _told(context: Any) -> Iterator[None]:  # noqa: ANN401 - grpc has no types
+def _told(context: Any) -> Iterator[None]:
     """Hand the engine an error's own words; anything else is a bug and keeps its traceback."""
     try:
         yield
@@ -253,16 +242,8 @@ def _told(context: Any) -> Iterator[None]:  # noqa: ANN401 - grpc has no types
         context.abort(grpc.StatusCode.UNKNOWN, str(error))
 
 
-def _properties(struct: Any) -> Properties:  # noqa: ANN401 - a protobuf message
+def _properties(struct: Any) -> Properties:
     return dict(plain(from_wire(struct)))
-
-
-def _part(properties: Properties, names: Mapping[str, Any]) -> Properties:
-    return {key: properties.get(key) for key in names}
-
-
-def _name(request: Any) -> str:  # noqa: ANN401 - any of the requests
-    return str(request.urn).split("::", 3)[3]
 
 
 def _changed(key: str, olds: Properties, news: Properties, diff: Difference) -> wire.PropertyDiff:
