@@ -77,7 +77,12 @@ class Card:
             model=(path.parent / content["model"]).as_posix(),
             calibration=_beside(path, content.get("calibration")),
             evaluation=_beside(path, content.get("evaluation")),
-            conversion={key: content.get(key) for key in ("task", "metric", "budget")},
+            # What is absent stays out: state drops a null inside a map, which would differ for ever.
+            conversion={
+                key: content[key]
+                for key in ("task", "metric", "budget")
+                if content.get(key) is not None
+            },
             picture=content.get("picture"),
             labels=None if labels is None else tuple(str(label) for label in labels),
         )

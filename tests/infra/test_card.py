@@ -26,6 +26,13 @@ def test_card_file_itself(project: Path) -> None:
     assert Card.load("models/digits") == Card.load("models/digits/model.yaml")
 
 
+def test_absent_settings_stay_out(project: Path) -> None:
+    """State drops a null inside a map, so one passed in would be a difference for ever."""
+    (project / "models/digits/model.yaml").write_text("name: digits\nmodel: m.keras\nmetric:\n")
+
+    assert {} == Card.load("models/digits").conversion
+
+
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
