@@ -1,0 +1,102 @@
+"""Reads a GitHub workflow as far as rehearsing it takes: a job's `run:` lines, as they stand there."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from local.errors import LocalError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+EXPRESSION = re.compile(r"\$\{\{\s*(.*?)\s*\}\}")
+COMPARISON = re.compile(r"([\w.]+) (==|!=) '([^']*)'")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One `run:` step.
+
+    Attributes:
+        id: The step's id, or empty.
+        run: The command.
+        condition: The step's `if:`, or empty.
+        env: Its own environment and its job's.
+    """
+
+    id: str
+    run: str
+    condition: str
+    env: dict[str, str]
+
+
+def lines(path: Path, job: str, values: Mapping[str, str]) -> list[Line]:
+    """The `run:` steps of a job, in order.
+
+    Args:
+        path: The workflow.
+        job: The job's key.
+        values: What expressions such as inputs.stack stand for; names absent here are empty, as
+            in GitHub's own evaluation.
+
+    Raises:
+        LocalError: There is no such job, or it runs nothing.
+    """
+    document = yaml.safe_load(path.read_text())
+    described = document["jobs"].get(job)
+    if not described or not any("run" in step for step in described.get("steps", [])):
+        raise LocalError(f"{path.name} has no job {job!r} that runs anything; mend the rehearsal")
+    found = []
+    for step in described["steps"]:
+        if "run" in step:
+            env = {**described.get("env", {}), **step.get("env", {})}
+            given = {key: evaluate(str(value), values) for key, value in env.items()}
+            condition = str(step.get("if", ""))
+            found.append(Line(str(step.get("id", "")), str(step["run"]), condition, given))
+    return found
+
+
+def evaluate(text: str, values: Mapping[str, str]) -> str:
+    """Replace each `${{ a || 'b' }}` in a text by its value."""
+
+    def value(match: re.Match[str]) -> str:
+        for term in match[1].split("||"):
+            name = term.strip()
+            found = name[1:-1] if name.startswith("'") else values.get(name, "")
+            if found:
+                return found
+        return ""
+
+    return EXPRESSION.sub(value, text)
+
+
+def holds(condition: str, values: Mapping[str, str], *, failed: bool) -> bool:
+    """Whether a step runs: GitHub's rule, for conditions joined by `&&`.
+
+    Raises:
+        LocalError: The condition says something that this cannot decide.
+    """
+    terms = [term.strip() for term in condition.split("&&") if term.strip()]
+    if not any(term.endswith("()") for term in terms) and failed:
+        return False
+    return all(_holds(term, values, failed=failed) for term in terms)
+
+
+def _holds(term: str, values: Mapping[str, str], *, failed: bool) -> bool:
+    functions: dict[str, Any] = {
+        "failure()": failed,
+        "success()": not failed,
+        "always()": True,
+        "!cancelled()": True,
+    }
+    if term in functions:
+        return bool(functions[term])
+    found = COMPARISON.fullmatch(term)
+    if found is None:
+        raise LocalError(f"the rehearsal cannot decide `if: {term}`; teach it in local/workflow.py")
+    return (values.get(found[1], "") == found[3]) is (found[2] == "==")
