@@ -77,7 +77,7 @@ class Card:
             model=(path.parent / content["model"]).as_posix(),
             calibration=_beside(path, content.get("calibration")),
             evaluation=_beside(path, content.get("evaluation")),
-            # What is absent stays out: state drops a null inside a map, which would differ for ever.
+            # State drops a null inside a map, so what is absent must stay out.
             conversion={
                 key: content[key]
                 for key in ("task", "metric", "budget")
