@@ -83,11 +83,11 @@ def _down(stack: LocalStack, *, discard: bool) -> None:
 
 
 def _outputs(stack: LocalStack, *, as_json: bool) -> None:
-    outputs = stack.outputs()
     if as_json:
-        print(json.dumps(outputs, indent=1))
+        # As Pulumi's own: a stack that was never deployed has no outputs, which is no error.
+        print(json.dumps(stack.exported(), indent=1))
         return
-    for name, value in outputs.items():
+    for name, value in stack.outputs().items():
         say(f"{name:14} {value}")
 
 

@@ -161,6 +161,7 @@ def _environment(folder: Path, port: int, sagemaker_port: int) -> dict[str, str]
         # Signatures are verified and IAM policies evaluated, but for the root key above.
         "AUTH": "true",
         "BIND_HOST": "127.0.0.1",
+        "IOT_MTLS_ENABLED": "0",  # a port of its own, open to everybody
         # Everything that it might write stays in a folder that `down` removes.
         "TMPDIR": str(folder),
         "STATE_DIR": str(folder / "emulator-state"),

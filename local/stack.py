@@ -121,10 +121,15 @@ class LocalStack:
         Raises:
             DeploymentError: Nothing is deployed.
         """
-        document = read_json(self.home.root / "stacks" / self.name / "state.json") or {}
-        if not document.get("outputs"):
+        outputs = self.exported()
+        if not outputs:
             raise DeploymentError(f"stack {self.name} has no outputs; `make up` brings it up")
-        return dict(document["outputs"])
+        return outputs
+
+    def exported(self) -> dict[str, Any]:
+        """The same, and empty where nothing is deployed."""
+        document = read_json(self.home.root / "stacks" / self.name / "state.json") or {}
+        return dict(document.get("outputs", {}))
 
     def _destroy(self, machine: Emulator) -> None:
         state = self._state(machine)

@@ -1,4 +1,4 @@
-"""Reads a GitHub workflow as far as rehearsing it takes: a job's `run:` lines, as they stand there."""
+"""Reads a GitHub workflow as far as a rehearsal needs it: a job's `run:` lines as they stand."""
 
 from __future__ import annotations
 
