@@ -68,7 +68,7 @@ class ModelEndpoint(pulumi.ComponentResource):
         )
         role = aws.iam.Role(
             name,
-            name=f"{args.endpoint_name}-endpoint"[:64],
+            name=f"{args.endpoint_name[:55]}-endpoint",  # 64 at most
             assume_role_policy=iam.assumed_by("sagemaker.amazonaws.com"),
             opts=child,
         )

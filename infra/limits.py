@@ -201,7 +201,7 @@ def stage(stack: str, auth: str, architecture: str, promote_from: str) -> Iterat
             f"function.architecture is host and the stack is {stack}; who runs the program must "
             "not decide what is deployed: set it to arm64 or x86_64"
         )
-    if promote_from and promote_from.rpartition("/")[2] == stack:
+    if promote_from == stack:
         yield f"image.promoteFrom is {promote_from!r}, this very stack; name the stage before it"
 
 
