@@ -6,8 +6,8 @@
 The line sets PULUMI_DEBUG_PROVIDERS, by which Pulumi's engine takes its aws and docker providers
 from here, and AWS's own variables, so that whatever else the program calls is the emulator too.
 
-The emulated AWS outlives this command and ends with `python -m local down`, which Pulumi does not
-hear of: `pulumi destroy` before it, or `pulumi refresh` after.
+The emulated AWS outlives this command and ends with `python -m local down`. Pulumi does not hear of
+that, nor of a restarted machine: `pulumi destroy` it then, or better before.
 
 This speaks the provider protocol itself. `pulumi.provider.experimental` would drop the old inputs
 from a diff, without which an input that the program no longer gives cannot be told from an output,
