@@ -98,12 +98,11 @@ def test_digest_is_unknown_in_a_preview() -> None:
 
 def test_delete_forgets_this_machines_copies(docker_command: FakeDocker) -> None:
     """By name, so that the same image under another stack's name stays; by digest without a tag."""
-    docker_command.answer("image", "t1 sha256:aa\nt2 sha256:aa\n<none> sha256:bb\n")
+    rows = ("app t1 sha256:aa", "app <none> sha256:bb", "app-next t1 sha256:aa")
+    docker_command.answer("image", "".join(f"localhost:4566/{row}\n" for row in rows))
     Image().delete("id", {"imageName": "localhost:4566/app:tag"})
-    first, second = docker_command.calls
-    assert (first[:2], first[-1]) == (["image", "ls"], "localhost:4566/app")
-    assert second[:3] == ["image", "rm", "--force"]
-    assert second[3:] == [f"localhost:4566/app{name}" for name in (":t1", ":t2", "@sha256:bb")]
+    assert docker_command.calls[-1][:3] == ["image", "rm", "--force"]
+    assert docker_command.calls[-1][3:] == ["localhost:4566/app:t1", "localhost:4566/app@sha256:bb"]
 
 
 def test_delete_of_nothing(docker_command: FakeDocker) -> None:
