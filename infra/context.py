@@ -57,11 +57,6 @@ def assemble(card: Card, artifact: str, libraries: Path, base_image: str, platfo
     return folder
 
 
-def tag(folder: str) -> str:
-    """The image's tag: never the same for two contents, as the repository's tags are immutable."""
-    return Path(folder).name[:16]
-
-
 def _lay_out(staging: Path, card: Card, artifact: Path, libraries: Path) -> None:
     for source in _files(HANDLER):
         relative = source.relative_to(HANDLER)

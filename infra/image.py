@@ -8,6 +8,7 @@ import pulumi_docker as docker
 
 from infra import context, runtime
 from infra.card import Card
+from infra.tag import ImageTag
 
 PLATFORMS = {"x86_64": "linux/amd64", "arm64": "linux/arm64"}
 
@@ -64,14 +65,13 @@ class ModelImage(pulumi.ComponentResource):
             return folder.as_posix()
 
         folder = pulumi.Output.all(args.artifact, args.model_sha256).apply(lay_out)
+        tag = ImageTag(name, folder, pulumi.ResourceOptions(parent=self)).tag
         token = aws.ecr.get_authorization_token_output(
             registry_id=args.registry_id, opts=pulumi.InvokeOutputOptions(parent=self)
         )
         image = docker.Image(
             name,
-            image_name=pulumi.Output.format(
-                "{0}:{1}", args.repository_url, folder.apply(context.tag)
-            ),
+            image_name=pulumi.Output.format("{0}:{1}", args.repository_url, tag),
             build=docker.DockerBuildArgs(
                 context=folder,
                 dockerfile=folder.apply(lambda path: f"{path}/Dockerfile"),

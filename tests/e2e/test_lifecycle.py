@@ -15,6 +15,7 @@ from tests.e2e.api import send
 from tests.e2e.project import Project, copy_of_the_tree
 
 IMAGE_AND_DEPENDENTS = {
+    ("update", "pulumi-python:dynamic:ImageTag"),
     ("update", "docker:index/image:Image"),
     ("update", "aws:lambda/function:Function"),
     ("update", "aws:lambda/alias:Alias"),

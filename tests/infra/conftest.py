@@ -80,6 +80,7 @@ class Cloud(mocks.Mocks):
         alias = arn("lambda", f"function:{inputs.get('functionName')}:{named}")
         computed: dict[str, dict[str, Any]] = {
             "Repository": {"repositoryUrl": f"{host}/{named}", "registryId": ACCOUNT},
+            "ImageTag": {"tag": "drawn"},
             "Image": {"repoDigest": f"{repository}@{DIGEST}"},
             "Function": {"arn": arn("lambda", f"function:{named}"), "version": "7"},
             "Alias": {"arn": alias, "invokeArn": f"invoke/{alias}"},

@@ -52,12 +52,12 @@ def test_image_is_built_from_its_context(run: Any, project: Path) -> None:
     )
 
 
-def test_tag_is_the_context(run: Any) -> None:
-    """The tag is the context's hash, so an immutable tag is never pushed twice."""
-    image = run().cloud.one("Image")
-    folder = Path(image["build"]["context"]).name
+def test_image_gets_the_drawn_tag(run: Any) -> None:
+    """The image is pushed with the tag that was drawn for its context."""
+    cloud = run().cloud
 
-    assert f"{HOST}/thimble/dev/digits:{folder[:16]}" == image["imageName"]
+    assert cloud.one("Image")["build"]["context"] == cloud.one("ImageTag")["context"]
+    assert f"{HOST}/thimble/dev/digits:drawn" == cloud.one("Image")["imageName"]
 
 
 def test_registry_password_is_secret(run: Any) -> None:
@@ -146,7 +146,7 @@ def test_changed_label_keeps_the_model(run: Any, project: Path) -> None:
     after = run().cloud
 
     assert before.one("OptimizedModel") == after.one("OptimizedModel")
-    assert before.one("Image")["imageName"] != after.one("Image")["imageName"]
+    assert before.one("ImageTag")["context"] != after.one("ImageTag")["context"]
 
 
 def test_promoted_stack_builds_nothing(run: Any) -> None:
