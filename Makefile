@@ -6,8 +6,12 @@ STACK ?= local
 # uv runs everything: the one on PATH, else one of our own in .tools.
 export UV := $(or $(shell command -v uv),$(CURDIR)/.tools/bin/uv)
 RUN := $(UV) run --locked --quiet
+MODEL ?= models/digits
+OUT ?= .build/convert
+ACTIONLINT := $(or $(shell command -v actionlint),$(CURDIR)/.tools/bin/actionlint)
+ACTIONLINT_SOURCE := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
-.PHONY: help up preview down outputs test check format clean
+.PHONY: help up preview down outputs convert rehearse test check actionlint format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -24,13 +28,26 @@ outputs: .venv/ready ## print what the deployed program exports
 down: .venv/ready ## delete everything that `make up` made, and stop what it started
 	@$(RUN) python -m local down --stack $(STACK)
 
+convert: .venv/ready ## convert the model alone: make convert OUT=out [MODEL=models/digits]
+	@$(RUN) python -m convert $(MODEL) --out $(OUT)
+
+rehearse: .venv/ready ## play a release through three emulated environments, and back
+	@$(RUN) python -m local.rehearse
+
 test: check ## everything CI runs: make check, then all tests
 	@$(RUN) pytest
 
-check: .venv/ready ## format, lint and types
+check: .venv/ready actionlint ## format, lint, types and workflows
 	@$(RUN) ruff format --check --quiet .
 	@$(RUN) ruff check --quiet .
 	@$(RUN) mypy .
+	@$(RUN) zizmor --offline --quiet --persona pedantic .github
+
+# Made with Go where it is missing; where there is no Go either, only CI insists.
+actionlint: .venv/ready
+	@if [ -x "$(ACTIONLINT)" ] || GOBIN=$(CURDIR)/.tools/bin go install $(ACTIONLINT_SOURCE) 2>/dev/null; \
+	then "$(ACTIONLINT)" -shellcheck= -pyflakes=; \
+	else echo "actionlint is not checked: it is not on PATH, nor is Go to make it" >&2; [ -z "$$CI" ]; fi
 
 format: .venv/ready ## format and mend what ruff can
 	@$(RUN) ruff format .
