@@ -17,7 +17,6 @@ _CLIENT_FAULTS = frozenset((400, 413, 422))
 _LONGEST = 500
 _OK = 200
 _STRANGER = "the model's backend did not answer with this model's outputs"
-_STRANGER = "the model's backend did not answer with this model's outputs"
 
 
 def timeout_seconds(settings: Mapping[str, str]) -> float:
