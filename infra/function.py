@@ -139,8 +139,18 @@ class PredictionFunction(pulumi.ComponentResource):
 def _environment(args: PredictionFunctionArgs) -> dict[str, pulumi.Input[str]]:
     """The handler's settings; those of other backends are left out, as it has no use for them."""
     variables: dict[str, pulumi.Input[str]] = {"MODEL_BACKEND": args.backend}
+    if args.backend != "litert":
+        variables["BACKEND_TIMEOUT_MS"] = str(_backend_milliseconds(args.timeout))
     if args.backend_url:
         variables["BACKEND_URL"] = args.backend_url
     if args.endpoint_name is not None:
         variables["SAGEMAKER_ENDPOINT"] = args.endpoint_name
     return variables
+
+
+def _backend_milliseconds(timeout: int) -> int:
+    """How long to wait for a backend: stopped by Lambda, the function could not say what failed.
+
+    Below the function's own timeout by 3 s or, where that is much of it, by a quarter.
+    """
+    return timeout * 1000 - min(3000, timeout * 250)

@@ -89,9 +89,11 @@ def test_sagemaker_backend(make: Any) -> None:
     """With an endpoint, the handler is told its name and the role may call that one."""
     made = make(backend="sagemaker", endpoint_name="digits", endpoint_arn="arn:endpoint")
 
-    assert {"MODEL_BACKEND": "sagemaker", "SAGEMAKER_ENDPOINT": "digits"} == made.cloud.one(
-        "Function"
-    )["environment"]["variables"]
+    assert {
+        "MODEL_BACKEND": "sagemaker",
+        "SAGEMAKER_ENDPOINT": "digits",
+        "BACKEND_TIMEOUT_MS": "25000",
+    } == made.cloud.one("Function")["environment"]["variables"]
     assert {
         "Effect": "Allow",
         "Action": "sagemaker:InvokeEndpoint",
@@ -106,7 +108,17 @@ def test_http_backend(make: Any) -> None:
     assert {
         "MODEL_BACKEND": "http",
         "BACKEND_URL": "https://models.example.com",
+        "BACKEND_TIMEOUT_MS": "25000",
     } == made.cloud.one("Function")["environment"]["variables"]
+
+
+@pytest.mark.parametrize(("timeout", "expected"), [(1, "750"), (8, "6000"), (29, "26000")])
+def test_backend_may_take_less_than_the_function(make: Any, timeout: int, expected: str) -> None:
+    """A backend is given up before Lambda stops the function, which then says what failed."""
+    made = make(backend="http", backend_url="https://models.example.com", timeout=timeout)
+
+    variables = made.cloud.one("Function")["environment"]["variables"]
+    assert expected == variables["BACKEND_TIMEOUT_MS"]
 
 
 def test_no_provisioned_concurrency(make: Any) -> None:
