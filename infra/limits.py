@@ -21,6 +21,8 @@ ACCOUNT = re.compile(r"\d{12}")
 # AWS's own processors carry a g after the generation: ml.c6g, ml.m7gd; but ml.g5 is a GPU.
 GRAVITON = re.compile(r"ml\.[a-z]+\d+g[a-z]*\.")
 SNAPSHOT_PYTHON = 12
+# Nobody sits between this machine and itself, so its own issuer needs no certificate.
+OWN_ISSUER = re.compile(r"http://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?(/.*)?")
 SERVERLESS_MEMORY = (1024, 2048, 3072, 4096, 5120, 6144)
 UNCHECKED = (
     *("skipCredentialsValidation", "skipRequestingAccountId", "skipMetadataApiCheck"),
@@ -132,11 +134,6 @@ def combinations(
         yield (
             f"backendUrl is set and backend is {backend}; set backend to http, or remove backendUrl"
         )
-    if api.auth == "jwt" and not api.jwt_issuer.startswith("https://"):
-        yield (
-            f"api.auth is jwt and api.jwtIssuer is {api.jwt_issuer!r}; expected the issuer's "
-            "https address, as in its tokens' iss"
-        )
     if api.auth == "jwt" and not api.jwt_audiences:
         yield "api.auth is jwt and api.jwtAudiences is empty; expected at least one audience"
     if api.auth != "jwt" and (api.jwt_issuer or api.jwt_audiences):
@@ -155,6 +152,19 @@ def combinations(
             f"function.snapStart is on and function.ephemeralStorage is "
             f"{function.ephemeral_storage}; a snapshot takes at most 512 MB"
         )
+
+
+def issuer(stack: str, api: "settings.ApiSettings") -> Iterator[str]:
+    """A token is worth what the keys it is checked against are: fetched where nobody listens in."""
+    if api.auth != "jwt" or api.jwt_issuer.startswith("https://"):
+        return
+    if is_local(stack) and OWN_ISSUER.fullmatch(api.jwt_issuer):
+        return
+    here = ", or http on this machine such as http://127.0.0.1:8080" if is_local(stack) else ""
+    yield (
+        f"api.auth is jwt and api.jwtIssuer is {api.jwt_issuer!r}; expected the issuer's https "
+        f"address, as in its tokens' iss{here}"
+    )
 
 
 def hardware(

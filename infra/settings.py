@@ -198,6 +198,7 @@ class Settings:
             limits.watch(watch),
             limits.choices(top.backend, api.auth, endpoint.kind),
             limits.combinations(top.backend, top.backend_url, function, api),
+            limits.issuer(stack, api),
             limits.hardware(top.backend, image, function, endpoint),
             limits.stage(stack, api.auth, function.architecture, image.promote_from),
             limits.cloud(stack, config),

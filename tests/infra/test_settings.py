@@ -225,6 +225,32 @@ def test_open_api_only_locally() -> None:
     assert "none" == read("local", api={"auth": "none"}).api.auth
 
 
+OWN_ISSUERS = ["http://127.0.0.1:8080", "http://localhost:8080/realms/me", "http://[::1]/"]
+
+
+def tokens_of(issuer: str) -> dict[str, Any]:
+    """`api.*` for bearers of that issuer's tokens."""
+    return {"auth": "jwt", "jwtIssuer": issuer, "jwtAudiences": ["me"]}
+
+
+@pytest.mark.parametrize("issuer", OWN_ISSUERS)
+def test_issuer_on_this_machine_only_locally(issuer: str) -> None:
+    """A local stack takes an issuer without a certificate where nobody can listen in."""
+    assert issuer == read("local", api=tokens_of(issuer)).api.jwt_issuer
+    assert fault("dev", api=tokens_of(issuer)).endswith("https address, as in its tokens' iss")
+
+
+@pytest.mark.parametrize(
+    "issuer", ["http://issuer.example", "http://127.0.0.1.example", "127.0.0.1:8080"]
+)
+def test_issuer_elsewhere_needs_https(issuer: str) -> None:
+    """A local stack does not take keys from the network unencrypted, and is told what it may."""
+    said = fault("local", api=tokens_of(issuer))
+
+    assert said.endswith("or http on this machine such as http://127.0.0.1:8080")
+    assert repr(issuer) in said
+
+
 def test_host_architecture_only_locally() -> None:
     """Who runs the program does not decide what a real stack deploys."""
     assert "must not decide what is deployed" in fault("dev", function={"architecture": "host"})
