@@ -31,8 +31,11 @@ UNCHECKED = (
 
 
 def is_local(stack: str) -> bool:
-    """Whether a stack's name says that it lives in an emulator: `local`, or `local-` and more."""
-    return stack == "local" or stack.startswith("local-")
+    """Whether a stack lives in an emulator. One name and no other, as the policy pack has it too.
+
+    What is open to everybody here would be open on the internet there.
+    """
+    return stack == "local"
 
 
 def image(image: "settings.ImageSettings") -> Iterator[str]:

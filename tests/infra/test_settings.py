@@ -277,10 +277,15 @@ def test_emulator_only_locally() -> None:
     ]
 
 
-@pytest.mark.parametrize("stack", ["local", "local-staging"])
-def test_local_stack_may_use_an_emulator(stack: str) -> None:
-    """Local stacks need no account and may point anywhere."""
-    assert stack == Settings.from_values(stack, {"aws:endpoints": "[{}]"}).stack
+def test_local_stack_may_use_an_emulator() -> None:
+    """The local stack needs no account and may point anywhere."""
+    assert "local" == Settings.from_values("local", {"aws:endpoints": "[{}]"}).stack
+
+
+def test_only_one_stack_is_local() -> None:
+    """A stack whose name begins likewise is a real one, and needs its account."""
+    with pytest.raises(SettingsError, match="expected the one account this stack may touch"):
+        Settings.from_values("local-next", {})
 
 
 def test_too_long_a_name() -> None:
