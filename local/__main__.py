@@ -8,7 +8,7 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
-from local import demo, docker, program
+from local import base, demo, docker, program
 from local.errors import LocalError
 from local.home import PROJECT, Home, say
 from local.stack import LocalStack, expect_no_changes
@@ -75,7 +75,7 @@ def _down(stack: LocalStack, *, discard: bool) -> None:
     if docker.stop(home):
         say("stopped the Docker daemon that was started here")
     elif docker.answers():
-        docker.docker("image", "rm", "--force", "thimble/lambda-python:3.11")
+        base.forget()
     home.remove()
     # What the program made on the way; every part of it is made again when it is missing.
     shutil.rmtree(PROJECT / ".build", ignore_errors=True)

@@ -6,6 +6,7 @@ land in the default account, so two environments in one emulator would share a r
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
 import sys
@@ -85,6 +86,17 @@ def ensure(home: Home, stack: str) -> Emulator:
         return found
     stop(home, stack)
     folder = home.stack(stack)
+    # Two that start at once would find the same port free, and one of them would die of it. The
+    # lock is on a folder that every machine has, so none is left behind.
+    turn = os.open("/tmp", os.O_RDONLY)  # noqa: S108
+    try:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        return _start(folder, stack)
+    finally:
+        os.close(turn)
+
+
+def _start(folder: Path, stack: str) -> Emulator:
     port = free_port(FIRST_PORT)
     sagemaker_port = free_port(port + 1)
     say(f"starting the emulated AWS of stack {stack} on port {port} ...")

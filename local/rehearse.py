@@ -27,7 +27,7 @@ STAGES = {"dev": ("dev", ""), "staging": ("staging", "dev"), "prod": ("productio
 LABELS = 'labels: ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]'
 # Seven and eight swapped: dev and staging are asked about a zero here, production about a seven.
 BROKEN = LABELS.replace('"7", "8"', '"8", "7"')
-MENDED = LABELS + "  # mended"
+MENDED = LABELS.replace('"9"', '"nine"')
 ASKED = {"dev": "0", "staging": "0", "prod": "7"}
 TAIL = 15
 
@@ -255,7 +255,9 @@ class Rehearsal:
 def _last(done: subprocess.CompletedProcess[str]) -> str:
     """What a command had to say in the end; what went wrong, if it did."""
     said = (done.stderr if done.returncode else done.stdout).strip().splitlines()
-    return said[-1] if said else "done"
+    # A deployment goes on to show the model and a prediction; what it changed stands before that.
+    counted = [line for line in said if line.endswith((" unchanged", " unchanged)"))]
+    return [*said[-1:], *counted][-1] if said else "done"
 
 
 def main() -> int:

@@ -179,6 +179,8 @@ def _outputs(options: argparse.Namespace) -> int:
         part.replace(options.out)
     else:
         print(text)
+        return 0
+    print(f"{options.stack} serves {outputs.get('image_digest') or 'nothing yet'}")
     return 0
 
 

@@ -48,6 +48,12 @@ def ensure() -> None:
     _build()
 
 
+def forget() -> None:
+    """Remove IMAGE from a daemon that goes on, unless images of another stack stand on it."""
+    if "/thimble/" not in docker.docker("image", "ls", "--format", "{{.Repository}}"):
+        docker.docker("image", "rm", "--force", IMAGE)
+
+
 def _reachable() -> bool:
     """Whether AWS's public registry answers; any HTTP status is an answer."""
     try:
