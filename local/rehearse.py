@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,8 @@ class Rehearsal:
             if (self.home / "stacks" / stack).is_dir():
                 self._python("-m", "local", "down", "--discard", "--stack", stack)
         shutil.rmtree(self.folder, ignore_errors=True)
+        with suppress(OSError):  # not empty: a stack of the user's is up
+            self.folder.parent.rmdir()
 
     def _prepare(self) -> None:
         self.folder.mkdir(parents=True)
