@@ -191,9 +191,11 @@ def test_endpoint_runs_the_same_image(run: Any) -> None:
 
     assert uri == made.cloud.one("Model")["primaryContainer"]["image"]
     assert "thimble-dev-digits" == made.outputs["endpoint"]
-    assert {"MODEL_BACKEND": "sagemaker", "SAGEMAKER_ENDPOINT": "thimble-dev-digits"} == (
-        made.cloud.one("Function")["environment"]["variables"]
-    )
+    assert made.cloud.one("Function")["environment"]["variables"] == {
+        "MODEL_BACKEND": "sagemaker",
+        "SAGEMAKER_ENDPOINT": "thimble-dev-digits",
+        "BACKEND_TIMEOUT_MS": "25000",
+    }
 
 
 def test_protected_stack(run: Any) -> None:
