@@ -64,6 +64,6 @@ $(CURDIR)/.tools/bin/uv:
 # The locked packages, once and whenever the lock changes. `uv sync` is silent without a terminal,
 # so say first what takes the time.
 .venv/ready: uv.lock pyproject.toml | $(UV)
-	@echo "installing the locked packages (2.7 GB unpacked, most of it TensorFlow) ..."
+	@echo "installing the locked packages (TensorFlow takes a while) ..."
 	@$(UV) sync --locked --quiet
 	@touch $@
