@@ -7,9 +7,13 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
 # Above what any step takes; a hang must end as a failure of its own test.
@@ -43,6 +47,25 @@ class Project:
     def outputs(self) -> dict[str, Any]:
         """The stack's exports."""
         return dict(json.loads(self.ok("local", "outputs", "--json")))
+
+    def emulator(self, stack: str = "local") -> dict[str, Any]:
+        """The record of a stack's emulated AWS: its ports and processes."""
+        record = self.folder / ".local/stacks" / stack / "emulator.json"
+        return dict(json.loads(record.read_text()))
+
+    @contextmanager
+    def deployed_with(self, *settings: str) -> Iterator[list[str]]:
+        """Stack `local` with these settings, KEY=VALUE each; afterwards with its own again.
+
+        Yields:
+            The same settings as the options of a command.
+        """
+        options = [part for setting in settings for part in ("--config", setting)]
+        try:
+            self.ok("local", "up", "--json", *options)
+            yield options
+        finally:
+            self.ok("local", "up", "--json")
 
     def plan(self, command: str = "preview") -> set[tuple[str, str]]:
         """The changes of a preview: (operation, type) pairs."""
