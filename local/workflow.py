@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 EXPRESSION = re.compile(r"\$\{\{\s*(.*?)\s*\}\}")
-COMPARISON = re.compile(r"([\w.]+) (==|!=) '([^']*)'")
+TERM = re.compile(r"([\w.-]+)|'([^']*)'")
+COMPARISON = re.compile(r"([\w.-]+) (==|!=) '([^']*)'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +63,20 @@ def lines(path: Path, job: str, values: Mapping[str, str]) -> list[Line]:
 
 
 def evaluate(text: str, values: Mapping[str, str]) -> str:
-    """Replace each `${{ a || 'b' }}` in a text by its value."""
+    """Replace each `${{ a || 'b' }}` in a text by its value.
+
+    Raises:
+        LocalError: An expression is more than names and texts joined by `||`.
+    """
 
     def value(match: re.Match[str]) -> str:
-        for term in match[1].split("||"):
-            name = term.strip()
-            found = name[1:-1] if name.startswith("'") else values.get(name, "")
-            if found:
-                return found
-        return ""
+        terms = [TERM.fullmatch(term.strip()) for term in match[1].split("||")]
+        found = [values.get(term[1], "") if term[1] else term[2] for term in terms if term]
+        if len(found) < len(terms):
+            raise LocalError(
+                f"the rehearsal cannot evaluate `{match[0]}`; teach it in local/workflow.py"
+            )
+        return next(filter(None, found), "")
 
     return EXPRESSION.sub(value, text)
 
@@ -81,10 +87,12 @@ def holds(condition: str, values: Mapping[str, str], *, failed: bool) -> bool:
     Raises:
         LocalError: The condition says something that this cannot decide.
     """
-    terms = [term.strip() for term in condition.split("&&") if term.strip()]
-    if not any(term.endswith("()") for term in terms) and failed:
-        return False
-    return all(_holds(term, values, failed=failed) for term in terms)
+    written = EXPRESSION.fullmatch(condition)
+    terms = [term.strip() for term in (written[1] if written else condition).split("&&")]
+    decided = [_holds(term, values, failed=failed) for term in terms if term]
+    # A step that asks for no status runs only while nothing has failed.
+    asks = any(term.endswith("()") for term in terms)
+    return all(decided) and (asks or not failed)
 
 
 def _holds(term: str, values: Mapping[str, str], *, failed: bool) -> bool:
