@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.api import send
-from tests.e2e.project import Project, copy_of_the_tree
+from tests.e2e.project import TIMEOUT_SECONDS, Project, copy_of_the_tree
 
 IMAGE_AND_DEPENDENTS = {
     ("update", "pulumi-python:dynamic:ImageTag"),
@@ -69,6 +70,31 @@ def test_changed_label(project: Project) -> None:
         url = project.outputs()["url"]
         answer = send(url, "/v1/models/digits:image", picture, "image/png")
         assert answer.document["predictions"][0]["label"] == "seven"
+    finally:
+        card.write_text(before)
+        project.ok("local", "up")
+
+
+def test_interrupted_up_continues(project: Project) -> None:
+    """Ctrl-C while the image is built ends with one line; the next `up` finishes the work."""
+    card = project.folder / "models/digits/model.yaml"
+    before = card.read_text()
+    card.write_text(before.replace('"4"', '"four"'))
+    try:
+        command = [sys.executable, "-m", "local", "up"]
+        with subprocess.Popen(
+            command, cwd=project.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as up:
+            assert up.stdout is not None
+            assert any("building" in line for line in up.stdout)
+            up.send_signal(signal.SIGINT)
+            said = up.communicate(timeout=TIMEOUT_SECONDS)[1]
+        assert (1, 1) == (up.returncode, said.count("\n")), said
+        assert "continues from there" in said
+        project.ok("local", "up")
+        picture = (project.folder / "models/digits/samples/4.png").read_bytes()
+        answer = send(project.outputs()["url"], "/v1/models/digits:image", picture, "image/png")
+        assert answer.document["predictions"][0]["label"] == "four"
     finally:
         card.write_text(before)
         project.ok("local", "up")
