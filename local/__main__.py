@@ -65,10 +65,8 @@ def _down(stack: LocalStack, *, discard: bool) -> None:
     """Take one stack away; with the last one goes everything else that is ours."""
     stack.down(discard=discard)
     home = stack.home
-    stack_folder = home.root / "stacks" / stack.name
-    for path in sorted(stack_folder.rglob("*"), reverse=True):
-        path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
-    stack_folder.rmdir()
+    if home.stack(stack.name).exists():
+        shutil.rmtree(home.stack(stack.name))
     if home.stacks():
         say(f"stack {stack.name} is gone; still up: {', '.join(home.stacks())}")
         return

@@ -86,6 +86,7 @@ def ensure(home: Home, stack: str) -> Emulator:
         return found
     stop(home, stack)
     folder = home.stack(stack)
+    folder.mkdir(parents=True, exist_ok=True)
     # Two that start at once would find the same port free, and one of them would die of it. The
     # lock is on a folder that every machine has, so none is left behind.
     turn = os.open("/tmp", os.O_RDONLY)  # noqa: S108

@@ -36,10 +36,8 @@ class Home:
         return cls(Path(os.environ.get("THIMBLE_HOME") or PROJECT / ".local").resolve())
 
     def stack(self, name: str) -> Path:
-        """The folder of one stack, made when absent."""
-        folder = self.root / "stacks" / name
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
+        """The folder of one stack; its emulator's start makes it, so only what is up has one."""
+        return self.root / "stacks" / name
 
     def stacks(self) -> list[str]:
         """Names of the stacks that have a folder."""

@@ -128,7 +128,7 @@ class LocalStack:
 
     def exported(self) -> dict[str, Any]:
         """The same, and empty where nothing is deployed."""
-        document = read_json(self.home.root / "stacks" / self.name / "state.json") or {}
+        document = read_json(self.home.stack(self.name) / "state.json") or {}
         return dict(document.get("outputs", {}))
 
     def _destroy(self, machine: Emulator) -> None:

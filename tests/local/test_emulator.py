@@ -67,6 +67,7 @@ def home(tmp_path: Path) -> Home:
 def record(home: Home, *processes: dict[str, object]) -> None:
     """Note an emulator of these processes."""
     document = {"port": 1, "sagemaker_port": 2, "processes": list(processes)}
+    home.stack("local").mkdir(parents=True)
     write_json(home.stack("local") / "emulator.json", document)
 
 

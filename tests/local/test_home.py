@@ -34,10 +34,11 @@ def test_setting_moves_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_stacks_are_the_folders(home: Home) -> None:
-    """A stack is known once it has a folder."""
+    """A stack is known once it has a folder; asking where that would be makes none."""
+    home.stack("staging")
     assert home.stacks() == []
-    assert home.stack("prod").is_dir()
-    home.stack("dev")
+    home.stack("prod").mkdir(parents=True)
+    home.stack("dev").mkdir()
     assert home.stacks() == ["dev", "prod"]
 
 
@@ -70,6 +71,7 @@ def _die_holding(home: Home) -> None:
 
 def test_remove_leaves_nothing(home: Home) -> None:
     """Whatever it holds; and again, when it holds nothing."""
+    home.stack("local").mkdir(parents=True)
     (home.stack("local") / "file").write_text("x")
     home.remove()
     home.remove()

@@ -229,6 +229,7 @@ def test_a_stack_of_the_embedded_engine_is_refused(
     monkeypatch.setattr(docker, "ensure", lambda _: None)
     monkeypatch.setattr(base, "ensure", lambda: None)
     monkeypatch.setattr(emulator, "ensure", lambda *_: MACHINE)
+    home.stack("local").mkdir(parents=True)
     state = State(home.stack("local") / "state.json")
     state.boot = MACHINE.boot
     state.put(ResourceState(urn=URN, type=KIND, custom=True, id="a"))
