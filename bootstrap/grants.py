@@ -52,14 +52,14 @@ SNS_READ = (
 SNS_WRITE = (
     "CreateTopic DeleteTopic SetTopicAttributes Subscribe TagResource Unsubscribe UntagResource"
 )
-ALARM_READ = "DescribeAlarms GetDashboard ListTagsForResource"
+ALARM_READ = "GetDashboard ListTagsForResource"
 ALARM_WRITE = "DeleteAlarms DeleteDashboards PutDashboard PutMetricAlarm TagResource UntagResource"
 BUDGET_READ = "ListTagsForResource ViewBudget"
 BUDGET_WRITE = "ModifyBudget TagResource UntagResource"
 SAGEMAKER_READ = "DescribeEndpoint DescribeEndpointConfig DescribeModel ListTags"
 SAGEMAKER_WRITE = (
     "AddTags CreateEndpoint CreateEndpointConfig CreateModel DeleteEndpoint DeleteEndpointConfig "
-    "DeleteModel DeleteTags UpdateEndpoint"
+    "DeleteModel DeleteTags UpdateEndpoint UpdateEndpointWeightsAndCapacities"
 )
 # Delivering an API's access log knows no resources.
 DELIVERY = (
@@ -196,7 +196,8 @@ def _resources(stacks: Sequence[str], *, write: bool) -> list[dict[str, Any]]:
             [
                 f"arn:aws:cloudwatch:*:*:{what}{name}"
                 for name in names
-                for what in ("alarm:", ":dashboard/")
+                # Target tracking makes its alarms with the rights of whoever registers it.
+                for what in ("alarm:", "alarm:TargetTracking-endpoint/", "dashboard/")
             ],
         ),
         _allow(
@@ -231,6 +232,7 @@ def _unscoped(*, write: bool) -> list[dict[str, Any]]:
         _any("RegistryTokenBecauseItIsForTheCaller", "ecr", "GetAuthorizationToken"),
         _any("LogGroupsBecauseListsAreNotScoped", "logs", "DescribeLogGroups"),
         _any("LogDeliveryBecauseItHasNoResources", "logs", delivery),
+        _any("AlarmsBecauseListsAreNotScoped", "cloudwatch", "DescribeAlarms"),
         _any("ScalingBecauseTargetsHaveNoNames", "application-autoscaling", scaling),
     ]
 

@@ -1,6 +1,8 @@
 """Who may assume which role, what it may do, and that state is neither read nor lost."""
 
 import json
+from fnmatch import fnmatchcase
+from typing import Any
 
 import pytest
 
@@ -15,6 +17,67 @@ from tests.workflows.conftest import FOLDER, ROOT, parse
 SUBJECT = SETTINGS["subject"]
 POLICY_LIMIT = 6_144
 """Characters of a managed policy, white space not counted."""
+
+AT = "eu-central-1:111122223333"
+NEEDED = [
+    ("apigateway:POST", "arn:aws:apigateway:eu-central-1::/apis/a1b2c3/routes"),
+    ("apigateway:TagResource", "arn:aws:apigateway:eu-central-1::/apis"),
+    ("application-autoscaling:RegisterScalableTarget", "*"),
+    ("budgets:ModifyBudget", "arn:aws:budgets::111122223333:budget/thimble-dev-digits"),
+    ("cloudwatch:DescribeAlarms", "*"),
+    ("cloudwatch:PutDashboard", "arn:aws:cloudwatch::111122223333:dashboard/thimble-dev-digits"),
+    ("cloudwatch:PutMetricAlarm", f"arn:aws:cloudwatch:{AT}:alarm:thimble-dev-digits-5xx"),
+    (
+        "cloudwatch:PutMetricAlarm",
+        f"arn:aws:cloudwatch:{AT}:alarm:TargetTracking-endpoint/thimble-dev-digits/variant/live-1a",
+    ),
+    ("ecr:GetAuthorizationToken", "*"),
+    ("ecr:PutImage", f"arn:aws:ecr:{AT}:repository/thimble/dev/digits"),
+    ("iam:PassRole", "arn:aws:iam::111122223333:role/thimble-dev-digits-endpoint"),
+    ("iam:PutRolePolicy", "arn:aws:iam::111122223333:role/thimble-dev-digits"),
+    (
+        "lambda:PutProvisionedConcurrencyConfig",
+        f"arn:aws:lambda:{AT}:function:thimble-dev-digits:live",
+    ),
+    ("lambda:AddPermission", f"arn:aws:lambda:{AT}:function:thimble-dev-digits:live"),
+    ("logs:CreateLogDelivery", "*"),
+    (
+        "logs:PutRetentionPolicy",
+        f"arn:aws:logs:{AT}:log-group:/aws/vendedlogs/thimble-dev-digits:log-stream:",
+    ),
+    ("sagemaker:CreateEndpointConfig", f"arn:aws:sagemaker:{AT}:endpoint-config/endpoint-1a2b3c4"),
+    (
+        "sagemaker:UpdateEndpointWeightsAndCapacities",
+        f"arn:aws:sagemaker:{AT}:endpoint/thimble-dev-digits",
+    ),
+    ("sns:Subscribe", f"arn:aws:sns:{AT}:thimble-dev-digits"),
+]
+"""What AWS asks for while the program is deployed: an action, and the ARN as AWS writes it."""
+
+
+def allows(statement: dict[str, Any], action: str, resource: str) -> bool:
+    """Whether a statement grants an action on a resource; a wildcard ends at the ARN's colons."""
+
+    def matches(pattern: str) -> bool:
+        parts, given = pattern.split(":", 5), resource.split(":", 5)
+        return len(parts) == len(given) and all(map(fnmatchcase, given, parts))
+
+    return action in statement["Action"] and any(map(matches, statement["Resource"]))
+
+
+@pytest.mark.parametrize(("action", "resource"), NEEDED, ids=lambda text: text[-60:])
+def test_a_deployment_may_do_what_it_needs(
+    action: str, resource: str, bootstrap: Bootstrap
+) -> None:
+    """AWS's own ARN of each kind of resource matches the deploy role's, and only that stack's."""
+    account = bootstrap()
+
+    def granted(role: str) -> bool:
+        return any(allows(statement, action, resource) for statement in account.grants(role))
+
+    assert granted("thimble-deploy-dev")
+    named = "thimble-dev" in resource or "thimble/dev" in resource
+    assert granted("thimble-deploy-prod") is not named
 
 
 def test_production_trusts_only_its_environment_and_tagged_workflow(bootstrap: Bootstrap) -> None:
