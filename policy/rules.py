@@ -32,6 +32,8 @@ ALIAS = "aws:lambda/alias:Alias"
 PROVISIONED = "aws:lambda/provisionedConcurrencyConfig:ProvisionedConcurrencyConfig"
 
 HEALTH = "GET /ping"
+# What a browser asks before it sends credentials; no answer to it holds a prediction.
+PREFLIGHT = "OPTIONS /{proxy+}"
 LOCAL = "local"
 _DIGEST = re.compile(r"(?:[^@\s]+/)?[^@:/\s]+@sha256:[0-9a-f]{64}")
 _TOO_WIDE = re.compile(r"/(?:\w*FullAccess|AdministratorAccess|PowerUserAccess)$")
@@ -60,10 +62,10 @@ def no_public_route(args: ResourceValidationArgs, report: ReportViolation) -> No
     if args.resource_type != ROUTE or _stack(args.urn) == LOCAL:
         return
     key, authorization = args.props.get("routeKey"), args.props.get("authorizationType") or "NONE"
-    if authorization == "NONE" and key != HEALTH:
+    if authorization == "NONE" and key not in {HEALTH, PREFLIGHT}:
         report(
             f"route {key!r} has authorization {authorization}; expected AWS_IAM, JWT or CUSTOM "
-            f"(setting api.auth); only {HEALTH!r} may be open",
+            f"(setting api.auth); only {HEALTH!r} and {PREFLIGHT!r} may be open",
             args.urn,
         )
 
@@ -178,7 +180,9 @@ POLICIES: list[Policy] = [
     ),
     ResourceValidationPolicy(
         name="no-public-route",
-        description="Outside a local stack only GET /ping answers without credentials.",
+        description=(
+            "Outside a local stack only GET /ping and browsers' preflights need no credentials."
+        ),
         validate=no_public_route,
     ),
     ResourceValidationPolicy(

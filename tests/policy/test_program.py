@@ -15,16 +15,29 @@ __all__ = ["deploy", "project", "whole_program"]
 
 RESOURCE_RULES = [p.name for p in POLICIES if isinstance(p, ResourceValidationPolicy)]
 ACCOUNT = {"aws:allowedAccountIds": ["111111111111"]}
-BACKENDS: dict[str, dict[str, Any]] = {
-    "litert": {},
+VARIANTS: dict[str, dict[str, Any]] = {
+    "as it comes": {},
     "sagemaker": {
         "thimble:backend": "sagemaker",
         "thimble:endpoint": {"kind": "instances"},
     },
+    "web pages with tokens": {
+        "thimble:api": {
+            "auth": "jwt",
+            "jwtIssuer": "https://issuer.example",
+            "jwtAudiences": ["thimble"],
+            "corsOrigins": ["https://app.example"],
+        },
+    },
+    "warm, shared and watched": {
+        "thimble:function": {"provisionedConcurrency": 1},
+        "thimble:image": {"sharedWith": ["222222222222"]},
+        "thimble:watch": {"email": "ops@example.com"},
+    },
 }
 
 
-@pytest.fixture(params=BACKENDS)
+@pytest.fixture(params=VARIANTS)
 def registered(
     request: pytest.FixtureRequest,
     project: Path,
@@ -33,7 +46,7 @@ def registered(
 ) -> list[tuple[str, dict[str, Any]]]:
     """Type and inputs of all that the program registers in stack dev."""
     assert project.is_dir()
-    made = deploy(whole_program, config=ACCOUNT | BACKENDS[request.param])
+    made = deploy(whole_program, config=ACCOUNT | VARIANTS[request.param])
     inputs = {(kind, name): given for (kind, name), given in made.cloud.resources.items()}
     return [
         (asked.type, inputs[asked.type.rpartition(":")[2], asked.name])

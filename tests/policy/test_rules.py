@@ -90,6 +90,11 @@ PASSING: dict[str, tuple[str, str, dict[str, Any]]] = {
         rules.ROUTE,
         {"routeKey": "GET /ping", "authorizationType": "NONE"},
     ),
+    "a browser's first question": (
+        "no-public-route",
+        rules.ROUTE,
+        {"routeKey": "OPTIONS /{proxy+}", "authorizationType": "NONE"},
+    ),
     "a repository that says how": (
         "encrypted",
         rules.REPOSITORY,
@@ -161,6 +166,12 @@ FAILING: dict[str, tuple[str, str, dict[str, Any], str]] = {
         rules.ROUTE,
         {"routeKey": "POST /x"},
         "authorization NONE",
+    ),
+    "an open route beside the first question": (
+        "no-public-route",
+        rules.ROUTE,
+        {"routeKey": "ANY /{proxy+}", "authorizationType": "NONE"},
+        "'ANY /{proxy+}' has authorization NONE",
     ),
     "a repository that does not say how": ("encrypted", rules.REPOSITORY, {}, "cannot be changed"),
     "requests captured in clear": (
