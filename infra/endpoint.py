@@ -9,6 +9,7 @@ from infra import iam
 
 # The old and the new configuration must name their variant alike, or SageMaker cannot swap them.
 VARIANT = "live"
+LONGEST_NAME = 63
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +17,7 @@ class ModelEndpointArgs:
     """What serves and how much of it.
 
     Attributes:
-        endpoint_name: SageMaker's name: letters, digits and single hyphens, 63 at most.
+        endpoint_name: What SageMaker's name begins with: letters, digits and single hyphens.
         image_uri: The function's image; its entrypoint serves when called with `serve`.
         repository_arn: Where that image is.
         kind: serverless or instances.
@@ -58,11 +59,12 @@ class ModelEndpoint(pulumi.ComponentResource):
     ) -> None:
         super().__init__("thimble:endpoint:ModelEndpoint", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
+        endpoint_name = _name(args)
         # SageMaker decides the group's name; made here first, it has a retention and the role
         # needs no right to make groups.
         logs = aws.cloudwatch.LogGroup(
             name,
-            name=f"/aws/sagemaker/Endpoints/{args.endpoint_name}",
+            name=f"/aws/sagemaker/Endpoints/{endpoint_name}",
             retention_in_days=args.log_retention,
             opts=child,
         )
@@ -100,7 +102,7 @@ class ModelEndpoint(pulumi.ComponentResource):
         )
         endpoint = aws.sagemaker.Endpoint(
             name,
-            name=args.endpoint_name,
+            name=endpoint_name,
             endpoint_config_name=configuration.name,
             opts=child,
         )
@@ -111,6 +113,17 @@ class ModelEndpoint(pulumi.ComponentResource):
         self.register_outputs(
             {"endpoint_name": self.endpoint_name, "endpoint_arn": self.endpoint_arn}
         )
+
+
+def _name(args: ModelEndpointArgs) -> str:
+    """Other hardware is another endpoint, made before the old one goes.
+
+    SageMaker updates neither instances to serverless nor the machine of a variant that is scaled.
+    """
+    serverless = args.kind == "serverless"
+    hardware = "serverless" if serverless else args.instance_type.removeprefix("ml.")
+    tail = "-" + hardware.replace(".", "-")
+    return args.endpoint_name[: LONGEST_NAME - len(tail)].rstrip("-") + tail
 
 
 def _variant(

@@ -34,6 +34,16 @@ NEW_CONFIGURATION = [
     "replace EndpointConfiguration endpoint: productionVariants",
     "update Endpoint endpoint: endpointConfigName",
 ]
+# Other hardware is another endpoint, for SageMaker can change neither in place; the function moves
+# to it before the old one goes.
+NEW_ENDPOINT = [
+    "replace LogGroup endpoint: name",
+    "update RolePolicy endpoint: policy",
+    "replace EndpointConfiguration endpoint: productionVariants",
+    "replace Endpoint endpoint: endpointConfigName, name",
+    "update RolePolicy prediction: policy",
+    *new_version("environment"),
+]
 ENDPOINT = [
     f"create {kind} endpoint"
     for kind in (
@@ -308,7 +318,7 @@ CASES = [
         base="serverless",
         changes=[
             "replace Model endpoint: enableNetworkIsolation",
-            *NEW_CONFIGURATION,
+            *NEW_ENDPOINT,
             "create Target endpoint",
             "create Policy endpoint",
         ],
@@ -320,7 +330,11 @@ CASES = [
         key="endpoint.instanceType",
         value="ml.c6i.large",
         base="instances",
-        changes=NEW_CONFIGURATION,
+        changes=[
+            *NEW_ENDPOINT,
+            "replace Target endpoint: resourceId",
+            "replace Policy endpoint: resourceId",
+        ],
     ),
     # What a configuration starts with is the fewest, lest a new release begin with too few.
     Case(

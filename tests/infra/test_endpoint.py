@@ -9,7 +9,8 @@ from infra.endpoint import ModelEndpoint, ModelEndpointArgs
 
 URI = "000000000000.dkr.ecr.eu-central-1.amazonaws.com/thimble/dev/digits@sha256:" + "d" * 64
 LOGS = (
-    "arn:aws:logs:eu-central-1:000000000000:log-group:/aws/sagemaker/Endpoints/thimble-dev-digits"
+    "arn:aws:logs:eu-central-1:000000000000:log-group:"
+    "/aws/sagemaker/Endpoints/thimble-dev-digits-serverless"
 )
 INSTANCES = {"kind": "instances", "min_instances": 2, "max_instances": 4}
 
@@ -71,6 +72,20 @@ def test_configuration_has_no_name(make: Any) -> None:
     assert "name" not in make().cloud.one("EndpointConfiguration")
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, "thimble-dev-digits-serverless"),
+        ({"kind": "instances"}, "thimble-dev-digits-c6g-large"),
+        ({"kind": "instances", "instance_type": "ml.m5.xlarge"}, "thimble-dev-digits-m5-xlarge"),
+        ({"endpoint_name": "n" * 63}, "n" * 52 + "-serverless"),
+    ],
+)
+def test_name_tells_the_hardware(given: dict[str, Any], expected: str, make: Any) -> None:
+    """SageMaker cannot change it in place, so another one is another endpoint."""
+    assert expected == make(**given).cloud.one("Endpoint")["name"]
+
+
 @pytest.mark.parametrize(("given", "expected"), [({}, False), (INSTANCES, True)])
 def test_network_isolation(given: dict[str, Any], expected: bool, make: Any) -> None:  # noqa: FBT001 (a parameter of the test)
     """A model on instances reaches nobody; serverless endpoints cannot be told so."""
@@ -83,7 +98,7 @@ def test_autoscaling(make: Any) -> None:
     target = made.cloud.one("Target")
     policy = made.cloud.one("Policy")["targetTrackingScalingPolicyConfiguration"]
 
-    assert ("endpoint/thimble-dev-digits/variant/live", 2, 4) == (
+    assert ("endpoint/thimble-dev-digits-c6g-large/variant/live", 2, 4) == (
         target["resourceId"],
         target["minCapacity"],
         target["maxCapacity"],

@@ -190,10 +190,10 @@ def test_endpoint_runs_the_same_image(run: Any) -> None:
     uri = made.cloud.one("Function")["imageUri"]
 
     assert uri == made.cloud.one("Model")["primaryContainer"]["image"]
-    assert "thimble-dev-digits" == made.outputs["endpoint"]
+    assert "thimble-dev-digits-serverless" == made.outputs["endpoint"]
     assert made.cloud.one("Function")["environment"]["variables"] == {
         "MODEL_BACKEND": "sagemaker",
-        "SAGEMAKER_ENDPOINT": "thimble-dev-digits",
+        "SAGEMAKER_ENDPOINT": "thimble-dev-digits-serverless",
         "BACKEND_TIMEOUT_MS": "25000",
     }
 
