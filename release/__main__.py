@@ -225,7 +225,8 @@ def _smoke(options: argparse.Namespace) -> int:
         url = str(outputs.get("url", ""))
         if not url:
             raise SmokeError(
-                f"{options.stack} exports no url; deploy it: make up STACK={options.stack}"
+                f"{options.stack} exports no url; deploy it: "
+                f"python -m release up --stack {options.stack}"
             )
         if options.digest and outputs.get("image_digest") != options.digest:
             raise SmokeError(

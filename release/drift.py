@@ -62,7 +62,7 @@ def _body(marker: str, stack: str, difference: str, run_url: str) -> str:
     return (
         f"{marker}\nSomebody or something changed resources of `{stack}` without Pulumi.\n\n"
         f"{fence(difference)}\n\n"
-        f"To undo the change: `make up STACK={stack}`. To keep it: "
+        f"To undo the change: `pulumi up --refresh --stack {stack}`. To keep it: "
         f"`pulumi refresh --stack {stack}`, then change the program to match. "
         f"This issue closes itself when the difference is gone.{log}\n"
     )

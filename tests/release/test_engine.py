@@ -162,6 +162,13 @@ def test_a_failed_comparison_is_not_drift() -> None:
         drift.look(Pulumi(Recorder(code=3)), "dev")
 
 
+def test_the_issue_says_how_to_undo_the_change(github: FakeGitHub) -> None:
+    """Without a refresh the state knows of no change, and an update would find nothing to do."""
+    drift.tell(github.repository(), "prod", "~ one")
+
+    assert "`pulumi up --refresh --stack prod`" in github.issues[0]["body"]
+
+
 def test_drift_has_one_issue_that_closes_itself(github: FakeGitHub) -> None:
     """Opened once, updated while it lasts, closed when it ends, then silent."""
     repository = github.repository()

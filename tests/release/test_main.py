@@ -206,6 +206,17 @@ def test_a_smoke_test_of_the_wrong_digest_fails(
     assert f"not {DIGEST}, which was approved" in capsys.readouterr().err
 
 
+def test_a_smoke_test_of_nothing_names_the_command(
+    pulumi: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A stack that was never deployed is told which command deploys it, and not to an emulator."""
+    (pulumi / "answer").write_text("{}")
+    question = ["--model", "digits", "--picture", str(tmp_path / "7.png"), "--expect", "7"]
+
+    assert 1 == main(["smoke", "--stack", "prod", "--auth", "none", *question])
+    assert "python -m release up --stack prod" in capsys.readouterr().err
+
+
 def test_drift_on_a_terminal_exits_seven(pulumi: Path) -> None:
     """Without `--issue` the exit code tells, as the engine's own does."""
     (pulumi / "code").write_text("7")
