@@ -21,6 +21,8 @@ ACCOUNT = re.compile(r"\d{12}")
 # AWS's own processors carry a g after the generation: ml.c6g, ml.m7gd; but ml.g5 is a GPU.
 GRAVITON = re.compile(r"ml\.[a-z]+\d+g[a-z]*\.")
 SNAPSHOT_PYTHON = 12
+# As browsers send it: no path, not even a slash, or no page would ever match.
+ORIGIN = re.compile(r"\*|https?://(\*|[A-Za-z0-9.-]+(:\d+)?)")
 # Nobody sits between this machine and itself, so its own issuer needs no certificate.
 OWN_ISSUER = re.compile(r"http://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?(/.*)?")
 SERVERLESS_MEMORY = (1024, 2048, 3072, 4096, 5120, 6144)
@@ -76,6 +78,12 @@ def api(api: "settings.ApiSettings") -> Iterator[str]:
     """`api.*`, by API Gateway's limits."""
     yield from _between("api.throttleRate", api.throttle_rate, 1, 10_000, "requests/s")
     yield from _between("api.throttleBurst", api.throttle_burst, 1, 5_000, "requests")
+    for origin in api.cors_origins:
+        if not ORIGIN.fullmatch(origin):
+            yield (
+                f"api.corsOrigins holds {origin!r}; expected scheme and host without a path, such "
+                "as https://example.com"
+            )
 
 
 def endpoint(endpoint: "settings.EndpointSettings") -> Iterator[str]:

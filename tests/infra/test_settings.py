@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import typing
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from convert.recipe import Recipe
 from infra import config, settings
 from infra.errors import SettingsError
 from infra.settings import Backend, Settings
@@ -70,6 +72,20 @@ def test_described_settings_are_the_settings() -> None:
     described = {key: (entry["type"], entry["default"]) for key, entry in declared().items()}
 
     assert in_code() == described
+
+
+def test_described_recipes_are_the_converters() -> None:
+    """Pulumi.yaml offers each recipe that `python -m convert` knows, and no other."""
+    offered = re.findall(r"\b\w*(?:float|wi\d)\w*", declared()["recipe"]["description"])
+
+    assert list(Recipe) == offered
+
+
+def test_origins_that_aws_takes() -> None:
+    """A page's origin may name a port; a wildcard stands for every host."""
+    given = ["https://a.example", "http://localhost:3000", "https://*", "*"]
+
+    assert tuple(given) == read(api={"corsOrigins": given}).api.cors_origins
 
 
 def test_every_setting_is_explained() -> None:
@@ -153,6 +169,8 @@ def test_unknown_key_names_its_neighbour() -> None:
         ({"api": {"throttleRate": 0}}, "api.throttleRate is 0; expected 1 to 10000 requests/s"),
         ({"api": {"throttleBurst": 5001}}, "expected 1 to 5000 requests"),
         ({"api": {"corsOrigins": "*"}}, "expected a list of texts"),
+        ({"api": {"corsOrigins": ["example.com"]}}, "api.corsOrigins holds 'example.com'"),
+        ({"api": {"corsOrigins": ["https://a.example/"]}}, "without a path"),
         ({"backend": "torch"}, "backend is 'torch'; expected litert, sagemaker or http"),
         ({"endpoint": {"memory": 1500}}, "endpoint.memory is 1500; a serverless endpoint takes"),
         ({"endpoint": {"maxConcurrency": 201}}, "expected 1 to 200"),
