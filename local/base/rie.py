@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import signal
 import subprocess
 import sys
 import threading
@@ -131,4 +132,6 @@ def main(handler: str, port: int = 8080, api_port: int = 9001) -> None:
 
 
 if __name__ == "__main__":
+    # A container's first process does not die of SIGTERM by itself: whoever stops it would wait.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     main(sys.argv[1], *map(int, sys.argv[2:4]))

@@ -156,7 +156,7 @@ def endpoints(project: Project, stack: str = "local") -> list[str]:
 @contextmanager
 def stopped(container: str) -> Iterator[None]:
     """A container that does not run, for a while."""
-    docker("stop", "--time=5", container)
+    docker("stop", "-t", "5", container)
     try:
         yield
     finally:

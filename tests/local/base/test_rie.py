@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,6 +66,7 @@ class Function:
     """A function behind the emulator."""
 
     port: int
+    process: subprocess.Popen[bytes]
 
     def __call__(self, event: object) -> dict[str, Any]:
         """Invoke it."""
@@ -95,11 +97,12 @@ def function(tmp_path: Path) -> Iterator[Callable[..., Function]]:
         env = {**os.environ, "PYTHONPATH": str(tmp_path), **environment}
         command = [sys.executable, str(RIE), handler, str(port), str(api_port)]
         started.append(subprocess.Popen(command, env=env, start_new_session=True))
-        return Function(port)
+        return Function(port, started[-1])
 
     yield start
     for process in started:
-        os.killpg(process.pid, 9)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, 9)
         process.wait(10)
 
 
@@ -148,6 +151,14 @@ def test_a_runtime_that_cannot_start_says_why(function: Callable[..., Function])
     call = function("broken.handler")
     assert call(1) == {"errorType": "Runtime.ImportModuleError"}
     assert call(2) == {"errorType": "Runtime.ImportModuleError"}
+
+
+def test_it_ends_when_it_is_told_to(function: Callable[..., Function]) -> None:
+    """SIGTERM is heard: a container's first process that does nothing about it goes on."""
+    call = function()
+    assert call(1)["event"] == 1
+    call.process.terminate()
+    assert call.process.wait(5) == 0
 
 
 def test_the_images_ports() -> None:
