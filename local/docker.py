@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 from local import process
 from local.errors import DockerError
@@ -61,24 +62,23 @@ def answers() -> bool:
     return shutil.which("docker") is not None and _docker("version").returncode == 0
 
 
-def docker(*arguments: str, show: bool = False) -> str:
-    """Run one docker command.
+def docker(*arguments: str) -> str:
+    """Run one docker command; what it prints is returned.
 
     Args:
         arguments: What follows `docker`.
-        show: Let the command's output through to the terminal instead of returning it.
 
     Raises:
         DockerError: It failed; the message ends with the last line that it printed.
     """
-    done = _docker(*arguments, show=show)
+    done = _docker(*arguments)
     if done.returncode != 0:
-        said = (done.stderr or done.stdout or "").strip().splitlines()
+        said = (done.stderr or done.stdout).strip().splitlines()
         raise DockerError(
             f"docker {' '.join(arguments[:2])} failed with exit code {done.returncode}: "
-            f"{said[-1] if said else 'see its output above'}"
+            f"{said[-1] if said else 'it printed nothing'}"
         )
-    return done.stdout or ""
+    return done.stdout
 
 
 def forget(repository: str) -> None:
@@ -126,15 +126,9 @@ def _start(home: Home) -> None:
     folder = home.root / "docker"
     folder.mkdir(parents=True, exist_ok=True)
     record, log = folder / "daemon.json", folder / "dockerd.log"
-    say("starting a Docker daemon (`make down` stops it) ...")
-    # Its data lives in our folder: `down` removes every layer with it, and a daemon that the
-    # machine's owner starts later finds nothing of ours.
-    command = ["dockerd", "--data-root", str(folder / "data"), "--pidfile", str(folder / "pid")]
-    # Its own runtime folder, empty: a pid that an earlier daemon left there may be somebody else's
-    # by now, and then containerd is waited for in vain. In /run, since a socket's path is short.
-    shutil.rmtree(_runtime(home), ignore_errors=True)
-    identity = process.start([*command, "--exec-root", str(_runtime(home))], log)
-    write_json(record, identity)
+    identity = read_json(record)
+    if not process.alive(identity):
+        identity = _launch(home, folder, record, log)
     deadline = time.monotonic() + READY_SECONDS
     while not answers():
         if not process.alive(identity) or time.monotonic() > deadline:
@@ -145,6 +139,20 @@ def _start(home: Home) -> None:
                 "containers are allowed"
             )
         time.sleep(0.2)
+
+
+def _launch(home: Home, folder: Path, record: Path, log: Path) -> dict[str, Any]:
+    say("starting a Docker daemon (`make down` stops it) ...")
+    # Its data lives in our folder: `down` removes every layer with it, and a daemon that the
+    # machine's owner starts later finds nothing of ours.
+    command = ["dockerd", "--data-root", str(folder / "data"), "--pidfile", str(folder / "pid")]
+    # Its own runtime folder, empty: a pid that an earlier daemon left there may be somebody else's
+    # by now, and then containerd is waited for in vain. In /run, since a socket's path is short.
+    shutil.rmtree(_runtime(home), ignore_errors=True)
+    with process.uninterrupted():
+        identity = process.start([*command, "--exec-root", str(_runtime(home))], log)
+        write_json(record, identity)
+    return identity
 
 
 def _runtime(home: Home) -> Path:
@@ -163,5 +171,5 @@ def _last_words(log: Path) -> str:
     return lines[-1][-300:] if lines else "it printed nothing"
 
 
-def _docker(*arguments: str, show: bool = False) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["docker", *arguments], capture_output=not show, text=True, check=False)
+def _docker(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)

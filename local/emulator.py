@@ -69,10 +69,8 @@ class Emulator:
 
 def running(home: Home, stack: str) -> Emulator | None:
     """The stack's emulator, if it runs."""
-    record = read_json(home.stack(stack) / "emulator.json")
-    if record is None or not all(process.alive(p) for p in record["processes"]):
-        return None
-    return _emulator(record)
+    record = _running(home, stack)
+    return _emulator(record) if record else None
 
 
 def ensure(home: Home, stack: str) -> Emulator:
@@ -81,11 +79,12 @@ def ensure(home: Home, stack: str) -> Emulator:
     Raises:
         EmulatorError: It did not come up.
     """
-    found = running(home, stack)
-    if found is not None:
-        return found
-    stop(home, stack)
     folder = home.stack(stack)
+    record = _running(home, stack)
+    if record is not None:
+        # An `up` that was interrupted while it waited may have left one that only begins.
+        return _ready(folder, record)
+    stop(home, stack)
     folder.mkdir(parents=True, exist_ok=True)
     # Two that start at once would find the same port free, and one of them would die of it. The
     # lock is on a folder that every machine has, so none is left behind.
@@ -101,22 +100,24 @@ def _start(folder: Path, stack: str) -> Emulator:
     port = free_port(FIRST_PORT)
     sagemaker_port = free_port(port + 1)
     say(f"starting the emulated AWS of stack {stack} on port {port} ...")
-    record: dict[str, Any] = {
-        "port": port,
-        "sagemaker_port": sagemaker_port,
-        "processes": [
-            process.start(
-                [sys.executable, "-m", "ministack"],
-                folder / "emulator.log",
-                _environment(folder, port, sagemaker_port),
-            ),
-            process.start(
-                [sys.executable, "-m", "local.sagemaker", "--port", str(sagemaker_port)],
-                folder / "sagemaker.log",
-            ),
-        ],
-    }
-    write_json(folder / "emulator.json", record)
+    # What has not begun yet is there as None: half an emulator is none.
+    processes: list[dict[str, Any] | None] = [None, None]
+    record = {"port": port, "sagemaker_port": sagemaker_port, "processes": processes}
+    ministack = [sys.executable, "-m", "ministack"]
+    moto = [sys.executable, "-m", "local.sagemaker", "--port", str(sagemaker_port)]
+    for which, command, log, env in (
+        (0, ministack, folder / "emulator.log", _environment(folder, port, sagemaker_port)),
+        (1, moto, folder / "sagemaker.log", None),
+    ):
+        with process.uninterrupted():
+            processes[which] = process.start(command, log, env)
+            write_json(folder / "emulator.json", record)
+    return _ready(folder, record)
+
+
+def _ready(folder: Path, record: dict[str, Any]) -> Emulator:
+    """Wait until both halves answer."""
+    port, sagemaker_port = record["port"], record["sagemaker_port"]
     _wait(record, f"http://127.0.0.1:{port}/_ministack/health", folder / "emulator.log")
     _wait(record, f"http://127.0.0.1:{sagemaker_port}/health", folder / "sagemaker.log")
     return _emulator(record)
@@ -153,6 +154,11 @@ def free_port(first: int) -> int:
                 continue
             return port
     raise EmulatorError(f"no free port between {first} and {first + 499}")
+
+
+def _running(home: Home, stack: str) -> dict[str, Any] | None:
+    record: dict[str, Any] | None = read_json(home.stack(stack) / "emulator.json")
+    return record if record and all(process.alive(p) for p in record["processes"]) else None
 
 
 def _emulator(record: dict[str, Any]) -> Emulator:

@@ -6,14 +6,32 @@ import os
 import signal
 import subprocess
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 STOP_SECONDS = 30.0
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Put Ctrl-C and the like off to the end of a block that starts a process and records it.
+
+    In between, the process would be nobody's: no `down` could find it. Main thread only.
+    """
+    held: list[int] = []
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {one: signal.signal(one, lambda number, _: held.append(number)) for one in signals}
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+        for number in held:
+            signal.raise_signal(number)
 
 
 def start(command: list[str], log: Path, env: Mapping[str, str] | None = None) -> dict[str, Any]:

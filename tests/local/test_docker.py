@@ -135,6 +135,25 @@ def test_daemon_that_starts_is_ours_to_stop(
     assert not docker.stop(home)
 
 
+def test_a_daemon_that_only_begins_is_waited_for(
+    home: Home, bare: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An interrupted `up` may have left it so; a second one would fight it for its data."""
+    up = tmp_path / "up"
+    put(bare, "dockerd", f"echo again > {tmp_path}/second; exec /bin/sleep 60")
+    put(bare, "docker", f"test -e {up}")
+    be(monkeypatch, 0)
+    (home.root / "docker").mkdir(parents=True)
+    first = process.start(
+        ["/bin/sh", "-c", f"/bin/sleep 0.3; echo > {up}; exec /bin/sleep 60"], tmp_path / "log"
+    )
+    write_json(home.root / "docker" / "daemon.json", first)
+    docker.ensure(home)
+    assert not (tmp_path / "second").exists()
+    assert docker.stop(home)
+    assert not process.alive(first)
+
+
 def test_a_process_of_somebody_elses_is_not_stopped(home: Home) -> None:
     """A daemon that ended long ago may have left its id to another process."""
     folder = home.root / "docker"

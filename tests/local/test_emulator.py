@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import os
+import signal
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -115,3 +117,39 @@ def test_an_emulator_that_does_not_start(
         emulator.ensure(home, "local")
     assert str(home.stack("local") / "emulator.log") in str(caught.value)
     assert emulator.running(home, "local") is None
+
+
+def test_an_interrupted_start_leaves_a_record_of_what_runs(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C right after the first process began: `down` finds it."""
+    started: list[dict[str, Any]] = []
+
+    def start(*_: object) -> dict[str, Any]:
+        started.append(process_start(["sleep", "60"], tmp_path / "log"))
+        os.kill(os.getpid(), signal.SIGINT)
+        return started[-1]
+
+    process_start = process.start
+    monkeypatch.setattr(process, "start", start)
+    with pytest.raises(KeyboardInterrupt):
+        emulator.ensure(home, "local")
+    (first,) = started
+    assert process.alive(first)
+    assert emulator.running(home, "local") is None
+    emulator.stop(home, "local")
+    assert not process.alive(first)
+
+
+def test_one_that_only_begins_is_waited_for(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An interrupted `up` may have left it so; the next must not meet a closed port."""
+    both = [process.start(["sleep", "60"], tmp_path / "log") for _ in range(2)]
+    record(home, *both)
+    asked: list[str] = []
+    monkeypatch.setattr(emulator, "_wait", lambda _record, url, _log: asked.append(url))
+    found = emulator.ensure(home, "local")
+    emulator.stop(home, "local")
+    assert asked == ["http://127.0.0.1:1/_ministack/health", "http://127.0.0.1:2/health"]
+    assert (found.port, found.sagemaker_port) == (1, 2)

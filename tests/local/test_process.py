@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -118,4 +119,28 @@ def test_one_that_will_not_end_is_ended(tmp_path: Path, monkeypatch: pytest.Monk
     identity = process.start([sys.executable, "-c", f"{code}; time.sleep(60)"], log)
     wait_for(lambda: log.read_text() == "1\n")
     process.stop(identity)
+    wait_for(lambda: not process.alive(identity))
+
+
+def test_ctrl_c_waits_for_the_record(tmp_path: Path) -> None:
+    """What is started under guard is recorded before the interrupt counts."""
+    recorded: list[dict[str, int]] = []
+
+    def begin() -> None:
+        with process.uninterrupted():
+            os.kill(os.getpid(), signal.SIGINT)
+            recorded.append(process.start(SLEEP, tmp_path / "log"))
+
+    with pytest.raises(KeyboardInterrupt):
+        begin()
+    assert process.alive(recorded[0])
+    process.stop(recorded[0])
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_what_is_started_under_guard_still_hears_signals(tmp_path: Path) -> None:
+    """The guard is this process's own: `stop` needs no more than to ask."""
+    with process.uninterrupted():
+        identity = process.start(SLEEP, tmp_path / "log")
+    os.kill(identity["pid"], signal.SIGTERM)
     wait_for(lambda: not process.alive(identity))
