@@ -25,6 +25,7 @@ from local.values import MASK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
     from types import FrameType
 
     from local.engine import Deployment
@@ -44,20 +45,27 @@ def configuration(stack: str, settings: Mapping[str, str] | None = None) -> dict
     Args:
         stack: Values of its Pulumi.STACK.yaml stand over the defaults of Pulumi.yaml.
         settings: Values of this one run by key, such as thimble:image.digest; they stand over all.
+            As for Pulumi, a key without a namespace is the project's own.
 
     Raises:
-        DeploymentError: There is no such stack here.
+        DeploymentError: There is no such stack here, or its file cannot be understood.
     """
     path = PROJECT / f"Pulumi.{stack}.yaml"
     if not path.is_file():
         known = sorted(p.name.split(".")[1] for p in PROJECT.glob("Pulumi.*.yaml"))
         raise DeploymentError(f"no stack {stack!r} here; expected one of {', '.join(known)}")
-    project = yaml.safe_load((PROJECT / "Pulumi.yaml").read_text())
-    values: dict[str, Any] = (yaml.safe_load(path.read_text()) or {}).get("config") or {}
+    project = _yaml(PROJECT / "Pulumi.yaml")
+    merged: dict[str, Any] = _yaml(path).get("config") or {}
     name, declared = project["name"], project.get("config") or {}
-    merged = {key: value for key, value in values.items() if ":" in key}
+    for key in merged:
+        if ":" not in key:
+            raise DeploymentError(
+                f"{path.name}: {key!r} has no namespace; expected {name}:{key}, as "
+                f"`pulumi config set {key}` writes it"
+            )
     here = {f"{name}:{key}": value for key, value in HERE.items() if key in declared}
-    for key, value in {**here, **(settings or {})}.items():
+    given = {k if ":" in k else f"{name}:{k}": v for k, v in (settings or {}).items()}
+    for key, value in {**here, **given}.items():
         _set(merged, key.split("."), value)
     for key, described in declared.items():
         if isinstance(described, dict) and "default" in described:
@@ -67,7 +75,7 @@ def configuration(stack: str, settings: Mapping[str, str] | None = None) -> dict
 
 def project_name() -> str:
     """The project's name in Pulumi.yaml."""
-    return str(yaml.safe_load((PROJECT / "Pulumi.yaml").read_text())["name"])
+    return str(_yaml(PROJECT / "Pulumi.yaml")["name"])
 
 
 def run(
@@ -162,8 +170,20 @@ def _set(
     *areas, key = path
     for area in areas:
         merged = merged.setdefault(area, {})
+        if not isinstance(merged, dict):
+            raise DeploymentError(
+                f"{area} is {merged!r}, which has no {key!r}; expected a mapping of settings"
+            )
     if not keep or key not in merged:
         merged[key] = value
+
+
+def _yaml(path: Path) -> dict[str, Any]:
+    try:
+        return dict(yaml.safe_load(path.read_text()) or {})
+    except (yaml.YAMLError, TypeError, ValueError) as error:
+        said = " ".join(str(error).split())
+        raise DeploymentError(f"{path.name} is no YAML mapping: {said}") from error
 
 
 def _text(value: Any) -> str:  # noqa: ANN401 - any YAML

@@ -86,6 +86,32 @@ def test_settings_of_one_run_stand_over_all() -> None:
     assert json.loads(found["thimble:api"])["limits"] == {"rate": "7", "burst": 20}
 
 
+@pytest.mark.usefixtures("project")
+def test_a_setting_without_a_namespace_is_the_projects() -> None:
+    """As on Pulumi's command line; never a setting that nobody reads."""
+    found = program.configuration("local", {"api.limits.rate": "7"})
+    assert json.loads(found["thimble:api"])["limits"]["rate"] == "7"
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("config: {api: {auth: none}}", "Pulumi.dev.yaml: 'api' has no namespace; expected thim"),
+        ("config: {thimble:api: jwt}", "thimble:api is 'jwt', which has no 'auth'; expected a map"),
+        ("config: [", "Pulumi.dev.yaml is no YAML mapping: while parsing a flow node"),
+        ("just text", "Pulumi.dev.yaml is no YAML mapping: "),
+    ],
+    ids=["no namespace", "no area", "no YAML", "no mapping"],
+)
+def test_a_stack_file_with_a_mistake(project: Path, text: str, complaint: str) -> None:
+    """One line that names it."""
+    (project / "Pulumi.dev.yaml").write_text(text)
+    with pytest.raises(DeploymentError) as caught:
+        program.configuration("dev")
+    assert str(caught.value).startswith(complaint)
+    assert "\n" not in str(caught.value)
+
+
 def test_some_settings_are_this_machines(project: Path) -> None:
     """A stack that is meant for AWS names an image that is not here; only declared ones are set."""
     declared = PROJECT + "  image.baseImage: {type: string, default: x}\n"
