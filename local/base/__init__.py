@@ -82,7 +82,7 @@ def _build() -> None:
         changes += ["WORKDIR /var/task", 'ENTRYPOINT ["/lambda-entrypoint.sh"]']
         options = [word for change in changes for word in ("--change", change)]
         archive = Path(folder) / "root.tar"
-        subprocess.run(["tar", "-C", root, "-cf", archive, "."], check=True)
+        _run(["tar", "-C", str(root), "-cf", str(archive), "."])
         docker.docker("import", *options, str(archive), IMAGE)
 
 
@@ -106,14 +106,17 @@ def _install_runtime_client(target: Path) -> None:
     uv = os.environ.get("UV") or shutil.which("uv")
     command = [uv] if uv else [sys.executable, "-m", "uv"]
     export = ["export", "--frozen", "--quiet", "--no-emit-project", "--only-group", "base"]
-    wanted = subprocess.run(
-        [*command, *export], cwd=PROJECT, capture_output=True, text=True, check=True
-    )
+    wanted = _run([*command, *export])
     install = ["pip", "install", "--quiet", "--target", str(target), "--python-version", "3.11"]
     system = ["--python-platform", f"{platform.machine()}-manylinux_2_28", "--require-hashes"]
-    subprocess.run(
-        [*command, *install, *system, "--requirement", "-"],
-        input=wanted.stdout,
-        text=True,
-        check=True,
+    _run([*command, *install, *system, "--requirement", "-"], given=wanted)
+
+
+def _run(command: list[str], given: str | None = None) -> str:
+    done = subprocess.run(
+        command, cwd=PROJECT, input=given, capture_output=True, text=True, check=False
     )
+    if done.returncode != 0:
+        said = done.stderr.strip().splitlines()
+        raise DockerError(f"{' '.join(command[:3])} failed: {said[-1] if said else 'no message'}")
+    return done.stdout
