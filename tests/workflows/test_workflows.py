@@ -166,6 +166,13 @@ def test_a_pull_request_reaches_the_cloud_only_from_this_repository() -> None:
     assert "== 'skipped'" in preview["offline"]["if"]
 
 
+def test_a_preview_converts_where_a_deployment_does(deploy: dict[Any, Any]) -> None:
+    """The model is compared byte for byte, and processors do not round all alike."""
+    preview = parse(FOLDER / "preview.yml")["jobs"]["preview"]
+
+    assert deploy["jobs"]["deploy"]["runs-on"] == preview["runs-on"]
+
+
 def test_the_comment_is_written_also_when_a_preview_failed() -> None:
     """The job runs unless it was cancelled, and every preview leaves its file."""
     preview = parse(FOLDER / "preview.yml")["jobs"]
