@@ -80,17 +80,9 @@ SERVICE_ROLES = (
 )
 
 
-def reading(stacks: Sequence[str], sources: Sequence[str]) -> list[dict[str, Any]]:
-    """What previews and drift checks may do: look.
-
-    Args:
-        stacks: Those of this account.
-        sources: Stacks, here or elsewhere, whose images these promote.
-    """
-    statements = [*_resources(stacks, write=False), *_unscoped(write=False)]
-    if sources:
-        statements.append(_allow("ecr", "BatchGetImage", [_repository(stack) for stack in sources]))
-    return statements
+def reading(stacks: Sequence[str]) -> list[dict[str, Any]]:
+    """What previews and drift checks of this account's stacks may do: look."""
+    return [*_resources(stacks, write=False), *_unscoped(write=False)]
 
 
 def deploying(stack: str, source: str | None) -> list[dict[str, Any]]:

@@ -126,8 +126,7 @@ class GitHubRoles(pulumi.ComponentResource):
             lambda arn: trust.reading(arn, subject=args.subject, repository_id=args.repository_id)
         )
         role = self._role("thimble-preview", trusted)
-        sources = [SOURCES[stack] for stack in args.stacks if stack in SOURCES]
-        statements = grants.reading(args.stacks, sources)
+        statements = grants.reading(args.stacks)
         self._grant("preview", role, pulumi.Output.from_input(grants.document(statements)))
         state = pulumi.Output.all(args.state_bucket, args.state_key_arn, *keys).apply(
             lambda known: grants.document(grants.state(known[0], known[1], known[2:], None))

@@ -178,6 +178,13 @@ def test_the_stage_before_may_be_read(bootstrap: Bootstrap) -> None:
     ] == pull["Action"]
 
 
+def test_a_preview_reads_no_other_accounts_images(bootstrap: Bootstrap) -> None:
+    """Only a deployment copies; a preview knows the digest from the other stack's outputs."""
+    granted = bootstrap(stacks='["prod"]').grants("thimble-preview")
+
+    assert not any("thimble/staging" in one for s in granted for one in s["Resource"])
+
+
 def test_every_policy_fits(bootstrap: Bootstrap) -> None:
     """AWS refuses a longer managed policy."""
     for name, inputs in bootstrap().of("aws:iam/policy:Policy").items():
