@@ -136,7 +136,7 @@ def combinations(
     api: "settings.ApiSettings",
 ) -> Iterator[str]:
     """Settings that are each fine and impossible together."""
-    if backend == "http" and not backend_url.startswith(("http://", "https://")):
+    if backend == "http" and not re.fullmatch(r"https?://[^/\s]+(/\S*)?", backend_url):
         yield (
             f"backend is http and backendUrl is {backend_url!r}; expected the server's address, "
             "such as https://models.example.com"

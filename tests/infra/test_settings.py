@@ -194,6 +194,7 @@ def test_values_out_of_range(own: dict[str, Any], expected: str) -> None:
     ("own", "expected"),
     [
         ({"backend": "http"}, "backend is http and backendUrl is ''"),
+        ({"backend": "http", "backendUrl": "https://"}, "backendUrl is 'https://'; expected"),
         ({"backendUrl": "https://a.example"}, "backendUrl is set and backend is litert"),
         ({"api": {"auth": "jwt"}}, "api.jwtIssuer is ''"),
         (
