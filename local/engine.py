@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from pulumi.runtime.proto import resource_pb2
 
 from local.errors import DeploymentError
 from local.plan import Op, Plan, Step, show
-from local.provider import PROVIDER_KEY, Dynamic
+from local.provider import PROVIDER_KEY, Dynamic, changed_keys
 from local.state import ResourceState, State
 from local.values import (
     MASK,
@@ -34,7 +35,7 @@ from local.values import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from local.provider import Diff, Provider
 
@@ -121,6 +122,33 @@ class Deployment:
                 self.state.drop(urn)
             self._step(step, None if self.preview else time.monotonic() - begun)
 
+    def refresh(self, resource: ResourceState) -> None:
+        """See what is really there of a resource, and unless in a preview, let the state say so.
+
+        Raises:
+            DeploymentError: It cannot be read.
+        """
+        begun = time.monotonic()
+        with _told(resource):
+            provider = self.provider(resource.type, resource.inputs)
+            found = provider.read(resource.id, resource.outputs)
+        # The state has only a secret's mark, which is no value to compare with.
+        known = {k: resource.outputs.get(k) for k in found or {}}
+        known = {k: v for k, v in known.items() if not contains(v, MASK)}
+        seen = {k: v for k, v in (found or {}).items() if k in known}
+        differing = changed_keys(known, seen)
+        op = Op.DELETE if found is None else Op.UPDATE if differing else Op.SAME
+        news = {**resource.outputs, **seen} if found is not None else None
+        step = Step(op=op, urn=resource.urn, reasons=differing, old=resource.outputs, new=news)
+        if not self.preview and found is None:
+            self.state.drop(resource.urn)
+        elif not self.preview and differing:
+            resource.outputs = {**resource.outputs, **seen}
+            # Inputs too, or the next `up` would compare with what was asked for and see no change.
+            resource.inputs.update({k: seen[k] for k in differing if k in resource.inputs})
+            self.state.put(resource)
+        self._step(step, None if self.preview else time.monotonic() - begun)
+
     def provider(self, type_: str, inputs: Properties) -> Provider:
         """The provider of a type.
 
@@ -145,7 +173,8 @@ class Deployment:
         # A secret's deployed value is not known here: only its mark is, which nobody must be sent.
         ignored = {k: olds[k] for k in options["ignore_changes"] if k in olds}
         news.update({k: v for k, v in ignored.items() if not contains(v, MASK)})
-        news = provider.check(name, olds, news)
+        asked = news
+        news = provider.check(name, olds, asked)
         hidden = secret_keys(inputs) - {PROVIDER_KEY} | set(options["secret_outputs"])
         job = _Job(urn, type_, news, hidden, bool(options["protect"]))
         if old is None or not old.id:
@@ -158,6 +187,10 @@ class Deployment:
             self._step(Step(op=Op.SAME, urn=urn, old=old.inputs, new=old.inputs))
             return Result(urn, old.id, _marked(old.outputs, hidden, news))
         if diff.replaces:
+            # Checked again as if it were new: a name that was made up is made up anew, in preview
+            # too, where whatever takes the name must be seen to change.
+            anew = provider.check(name, {}, asked)
+            job = _Job(urn, type_, anew, hidden, bool(options["protect"]))
             return self._replace(provider, job, old, diff)
         return self._update(provider, job, old, diff)
 
@@ -218,8 +251,9 @@ class Deployment:
 
     def _delete(self, resource: ResourceState) -> None:
         if resource.custom and resource.id:
-            provider = self.provider(resource.type, resource.inputs)
-            provider.delete(resource.id, resource.outputs)
+            with _told(resource):
+                provider = self.provider(resource.type, resource.inputs)
+                provider.delete(resource.id, resource.outputs)
 
     def _step(self, step: Step, seconds: float | None = None) -> None:
         with self._lock:
@@ -261,6 +295,16 @@ class _Job:
             protect=self.protect,
             creating=creating,
         )
+
+
+@contextmanager
+def _told(resource: ResourceState) -> Iterator[None]:
+    """One line for what a provider raises outside of a registration."""
+    try:
+        yield
+    except Exception as error:
+        name = resource.urn.rsplit("::", maxsplit=1)[-1]
+        raise DeploymentError(f"{resource.type} {name}: {error}") from error
 
 
 def _masked(properties: Properties, hidden: set[str]) -> Properties:

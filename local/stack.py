@@ -10,13 +10,14 @@ from local import aws, base, docker, emulator, images, program, sagemaker
 from local.engine import Deployment
 from local.errors import DeploymentError, ExpectationError
 from local.home import Home, read_json, say
-from local.plan import Op, Plan, Step, show
-from local.provider import PROVIDER_KEY, changed_keys
 from local.state import State
 
 if TYPE_CHECKING:
     from local.emulator import Emulator
+    from local.plan import Plan
     from local.values import Properties
+
+ARTIFACT = "artifact"  # the output by which a model on this machine's disk is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,27 +76,25 @@ class LocalStack:
         deployment.delete_unseen()
         return deployment.plan
 
-    def refresh(self) -> Plan:
+    def refresh(self, *, apply: bool = False) -> Plan:
         """Compare the state with what is really there; one step for each difference.
 
+        Args:
+            apply: Let the state say what is there, so that the next `up` makes again what is gone
+                and undoes what was changed by hand.
+
         Raises:
-            DeploymentError: Nothing is deployed.
+            DeploymentError: Nothing is deployed, or a resource cannot be read.
         """
         machine = emulator.running(self.home, self.name)
         if machine is None:
             raise DeploymentError(f"stack {self.name} is not up; `make up` brings it up")
         state = self._state(machine)
-        deployment = self._deployment(state, machine, preview=True)
-        for resource in state.resources.values():
-            if not resource.custom:
-                continue
-            found = deployment.provider(resource.type, resource.inputs).read(
-                resource.id, resource.outputs
-            )
-            step = _drift(resource.urn, resource.outputs, found)
-            deployment.plan.add(step)
-            if not self.quiet:
-                show(step)
+        deployment = self._deployment(state, machine, preview=not apply)
+        with _environment(machine):
+            # Components are only here, and what an interrupted `up` began is for the next to end.
+            for resource in [r for r in state.resources.values() if r.id]:
+                deployment.refresh(resource)
         return deployment.plan
 
     def down(self, *, discard: bool = False) -> None:
@@ -149,10 +148,11 @@ class LocalStack:
         state = State(self.home.stack(self.name) / "state.json")
         boot = machine.boot if machine else ""
         if state.boot != boot and state.resources:
-            # An emulator keeps everything in memory: what it lost is to be made again. The
-            # optimized model lives on this machine's disk and stays.
+            # An emulator keeps everything in memory: what it lost is to be made again. Only the
+            # optimized model lives on this machine's disk; a promoted image, though dynamic too,
+            # was in the emulator's registry.
             say("the emulated AWS was restarted; what it held is made again")
-            kept = {u: r for u, r in state.resources.items() if PROVIDER_KEY in r.inputs}
+            kept = {u: r for u, r in state.resources.items() if ARTIFACT in r.outputs}
             state.resources, state.doomed, state.outputs = kept, [], {}
         state.boot = boot
         return state
@@ -203,11 +203,3 @@ def expect_no_changes(plan: Plan) -> None:
     """
     if plan.changes:
         raise ExpectationError(f"no changes were expected: {plan.summary()}")
-
-
-def _drift(urn: str, outputs: Properties, found: Properties | None) -> Step:
-    if found is None:
-        return Step(op=Op.DELETE, urn=urn, old=outputs)
-    differing = changed_keys({k: outputs.get(k) for k in found}, found)
-    op = Op.UPDATE if differing else Op.SAME
-    return Step(op=op, urn=urn, reasons=differing, old=outputs, new=outputs)

@@ -11,6 +11,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from local.emulator import CREDENTIALS, REGION
+from local.errors import DeploymentError
 from local.provider import Diff, changed_keys
 from local.values import UNKNOWN, contains
 
@@ -25,6 +26,11 @@ ON_MOTO = ("sagemaker", "application-autoscaling")
 GONE = ("NotFound", "NoSuchEntity", "ResourceNotFound", "NotFoundException", "NonExistent")
 # moto reports what is missing in SageMaker and its autoscaling as a validation error with these.
 GONE_TEXTS = ("could not find", "no scaling policy found", "no scalable target found")
+
+GONE_BY_HAND = (
+    "was it, or what it needs, deleted by hand? a refresh forgets what is gone "
+    "(`python -m local refresh --apply`), and `up` makes it again"
+)
 
 
 class Aws:
@@ -122,7 +128,12 @@ class Resource:
 
     def update(self, id_: str, outputs: Properties, news: Properties) -> Properties:
         """Change it in place, keeping computed outputs that the change does not name."""
-        return {**outputs, **news, **self.change(id_, outputs, news)}
+        try:
+            return {**outputs, **news, **self.change(id_, outputs, news)}
+        except ClientError as error:
+            if _is_gone(error):
+                raise DeploymentError(f"{error}; {GONE_BY_HAND}") from error
+            raise
 
     def read(self, id_: str, outputs: Properties) -> Properties | None:
         """What is there of what was asked for, or None; AWS's own defaults are no difference."""

@@ -57,11 +57,21 @@ def test_changed_is_updated_in_place(runs: Runs, cloud: Cloud) -> None:
 
 def test_replacement_deletes_first_where_the_name_is_the_same(runs: Runs, cloud: Cloud) -> None:
     """Two of one name cannot be at once."""
-    runs.up(a={"zone": "x"})
-    run = runs.up(a={"zone": "y"})
+    runs.up(a={"name": "given", "zone": "x"})
+    run = runs.up(a={"name": "given", "zone": "y"})
     assert ops(run) == [(Op.REPLACE, "a")]
-    assert cloud.log[1:] == [("delete", "a-1"), ("create", "a-1")]
+    assert cloud.log[1:] == [("delete", "given"), ("create", "given")]
     assert State(runs.path).doomed == []
+
+
+def test_replacement_makes_up_another_name(runs: Runs) -> None:
+    """What takes the name must be seen to change, in preview as in up."""
+    runs.up(a={"zone": "x"})
+    planned = runs.up(preview=True, a={"zone": "y"}).plan.steps[0].new
+    done = runs.up(a={"zone": "y"}).plan.steps[0].new
+    assert planned is not None
+    assert done is not None
+    assert "a-1" not in {planned["name"], done["name"]}
 
 
 def test_replacement_creates_first_where_it_can(runs: Runs, cloud: Cloud) -> None:
@@ -418,3 +428,13 @@ def test_secret_stays_out_of_failed_creations(runs: Runs, cloud: Cloud) -> None:
     recorded = State(runs.path).resources[urn("a")]
     assert contains(recorded.inputs, MASK)
     assert SECRET not in runs.path.read_text()
+
+
+def test_a_refresh_compares_no_secret(runs: Runs, cloud: Cloud) -> None:
+    """The state has only its mark; recording what is there would write it in clear."""
+    runs.up(a={"token": Secret(SECRET), "text": "x"})
+    cloud.things["a-1"]["text"] = "by hand"
+    run = runs.begin()
+    run.refresh(run.state.resources[urn("a")])
+    assert [step.reasons for step in run.plan.steps] == [("text",)]
+    assert SECRET not in runs.path.read_text() + str(run.plan.document())
