@@ -6,7 +6,8 @@ import argparse
 import json
 import shutil
 import sys
-from typing import TYPE_CHECKING
+from contextlib import nullcontext, redirect_stdout
+from typing import TYPE_CHECKING, Any
 
 from local import base, demo, docker, program
 from local.errors import LocalError
@@ -17,6 +18,39 @@ if TYPE_CHECKING:
     from local.plan import Plan
 
 STACKS_HELP = "the stack whose settings to use (default: local)"
+PLANNED = ("--json", "--expect-no-changes")
+COMMANDS = {
+    "up": ("deploy, and ask the API for a prediction", (*PLANNED, "--config")),
+    "preview": ("show what `up` would do", (*PLANNED, "--config")),
+    "refresh": ("show where AWS differs from what was deployed", (*PLANNED, "--apply")),
+    "down": ("delete everything", ("--discard",)),
+    "outputs": ("print what the program exports", ("--json",)),
+}
+
+
+def _setting(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a setting; expected KEY=VALUE")
+    return key, value
+
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "--json": {"action": "store_true", "help": "print JSON as Pulumi does"},
+    "--expect-no-changes": {"action": "store_true", "help": "exit 7 on a change"},
+    "--config": {
+        "action": "append",
+        "type": _setting,
+        "default": [],
+        "metavar": "KEY=VALUE",
+        "help": "a setting of this one run, such as thimble:image.digest=sha256:...",
+    },
+    "--apply": {
+        "action": "store_true",
+        "help": "record the difference, so that the next `up` undoes it",
+    },
+    "--discard": {"action": "store_true", "help": "protected or not"},
+}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -40,9 +74,6 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("stopped; what was done is recorded, running this again continues", file=sys.stderr)
         return program.INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has seen enough.
-        sys.stdout = None
     return 0
 
 
@@ -50,15 +81,28 @@ def _run(arguments: argparse.Namespace, stack: LocalStack) -> None:
     if arguments.command == "down":
         _down(stack, discard=arguments.discard)
         return
-    plan: Plan = getattr(stack, arguments.command)()
+    # With --json stdout is for the document alone; what is told on the way goes to stderr.
+    with redirect_stdout(sys.stderr) if arguments.json else nullcontext():
+        plan = _plan(arguments, stack)
+    applied = arguments.command == "up" or (arguments.command == "refresh" and arguments.apply)
     if arguments.json:
-        print(json.dumps(plan.document(), indent=1))
+        say(json.dumps(plan.document(), indent=1))
     else:
-        say(plan.summary(done=arguments.command == "up"))
+        say(plan.summary(done=applied))
     if arguments.expect_no_changes:
         expect_no_changes(plan)
     if arguments.command == "up" and not arguments.json:
         demo.show(stack)
+
+
+def _plan(arguments: argparse.Namespace, stack: LocalStack) -> Plan:
+    match arguments.command:
+        case "up":
+            return stack.up()
+        case "preview":
+            return stack.preview()
+        case _:
+            return stack.refresh(apply=arguments.apply)
 
 
 def _down(stack: LocalStack, *, discard: bool) -> None:
@@ -83,42 +127,21 @@ def _down(stack: LocalStack, *, discard: bool) -> None:
 def _outputs(stack: LocalStack, *, as_json: bool) -> None:
     if as_json:
         # As Pulumi's own: a stack that was never deployed has no outputs, which is no error.
-        print(json.dumps(stack.exported(), indent=1))
+        say(json.dumps(stack.exported(), indent=1))
         return
     for name, value in stack.outputs().items():
         say(f"{name:14} {value}")
 
 
-def _setting(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not equals:
-        raise argparse.ArgumentTypeError(f"{text!r} has no value; expected KEY=VALUE")
-    return key, value
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, text in {
-        "up": "deploy, and ask the API for a prediction",
-        "preview": "show what `up` would do",
-        "refresh": "show where AWS differs from what was deployed",
-        "down": "delete everything",
-        "outputs": "print what the program exports",
-    }.items():
+    for name, (text, options) in COMMANDS.items():
         command = commands.add_parser(name, help=text, description=text)
         command.add_argument("--stack", default="local", help=STACKS_HELP)
-        command.add_argument("--json", action="store_true", help="print JSON as Pulumi does")
-        command.add_argument("--expect-no-changes", action="store_true", help="exit 7 on a change")
-        command.add_argument(
-            "--config",
-            action="append",
-            type=_setting,
-            default=[],
-            metavar="KEY=VALUE",
-            help="a setting of this one run, such as thimble:image.digest=sha256:...",
-        )
-        command.add_argument("--discard", action="store_true", help="down: protected or not")
+        for option in options:
+            command.add_argument(option, **OPTIONS[option])
+    parser.set_defaults(json=False, config=[])
     return parser
 
 

@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import shutil
+import sys
 import tempfile
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -93,4 +94,8 @@ def write_json(path: Path, document: object) -> None:
 
 def say(line: str) -> None:
     """Tell the user what is happening, at once."""
-    print(line, flush=True)
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:
+        # Whoever read our output has seen enough: no reason to leave a deployment half done.
+        sys.stdout = None
