@@ -28,19 +28,30 @@ ATTEMPTS = 5
 
 
 def show(stack: LocalStack) -> None:
-    """Send the model's first sample picture and print the answer, the report and a curl line."""
+    """Send the model's first sample picture and print the answer, the report and a curl line.
+
+    Raises:
+        LocalError: The API did not answer with a prediction.
+    """
     outputs = stack.outputs()
-    card_path = PROJECT / stack.config["thimble:model"] / "model.yaml"
+    named = PROJECT / stack.config["thimble:model"]
+    card_path = named if named.suffix in (".yaml", ".yml") else named / "model.yaml"
     card = yaml.safe_load(card_path.read_text())
     samples = sorted((card_path.parent / "samples").glob("*.png"))
     _report(stack)
     say(f"url         {outputs['url']}")
+    model = f"{str(outputs['url']).rstrip('/')}/v1/models/{card['name']}"
+    if not samples or not card.get("picture"):
+        say(
+            f"nothing to show it: no picture in the card, or no samples/*.png; see {model}/metadata"
+        )
+        return
     who = auth(stack)
-    if not samples or who == "jwt":
+    if who == "jwt":
         say("try it with a token of your issuer: Authorization: Bearer ...")
         return
     sample = samples[len(samples) // 2]
-    url = f"{str(outputs['url']).rstrip('/')}/v1/models/{card['name']}:image"
+    url = f"{model}:image"
     picture = sample.read_bytes()
     answer = ask(url, picture, signed(url, picture) if who == "iam" else {})
     best = answer["predictions"][0]
@@ -59,24 +70,32 @@ def ask(url: str, picture: bytes, extra: dict[str, str]) -> dict[str, Any]:
     Raises:
         LocalError: The API did not answer 200.
     """
+    for attempt in range(ATTEMPTS):
+        time.sleep(attempt)
+        try:
+            status, body = _post(url, picture, extra)
+        except (OSError, http.client.HTTPException) as error:
+            said = f"does not answer ({error or type(error).__name__})"
+            continue
+        if status == http.client.OK:
+            return dict(json.loads(body))
+        said = f"answered {status}: {body.decode(errors='replace')[:300]}"
+        if status < http.client.INTERNAL_SERVER_ERROR:
+            break
+    raise LocalError(f"{url} {said}; `python -m local refresh` shows what was changed by hand")
+
+
+def _post(url: str, picture: bytes, extra: dict[str, str]) -> tuple[int, bytes]:
     parts = urllib.parse.urlsplit(url)
     host = "127.0.0.1" if str(parts.hostname).endswith("localhost") else str(parts.hostname)
     headers = {"Host": parts.netloc, "Content-Type": "image/png", **extra}
-    status, body = 0, b""
-    for attempt in range(ATTEMPTS):
-        connection = http.client.HTTPConnection(host, parts.port, timeout=TIMEOUT_SECONDS)
-        try:
-            connection.request("POST", parts.path, picture, headers)
-            response = connection.getresponse()
-            status, body = response.status, response.read()
-        finally:
-            connection.close()
-        if status < http.client.INTERNAL_SERVER_ERROR:
-            break
-        time.sleep(attempt)
-    if status != http.client.OK:
-        raise LocalError(f"{url} answered {status}: {body.decode(errors='replace')[:300]}")
-    return dict(json.loads(body))
+    connection = http.client.HTTPConnection(host, parts.port, timeout=TIMEOUT_SECONDS)
+    try:
+        connection.request("POST", parts.path, picture, headers)
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()
 
 
 def auth(stack: LocalStack) -> str:
