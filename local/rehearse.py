@@ -18,11 +18,14 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from local import workflow
 from local.errors import LocalError
 from local.home import PROJECT, say
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 STAGES = {"dev": ("dev", ""), "staging": ("staging", "dev"), "prod": ("production", "staging")}
 LABELS = 'labels: ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]'
@@ -31,6 +34,7 @@ BROKEN = LABELS.replace('"7", "8"', '"8", "7"')
 MENDED = LABELS.replace('"9"', '"nine"')
 ASKED = {"dev": "0", "staging": "0", "prod": "7"}
 TAIL = 15
+INTERRUPTED = 130
 
 
 @dataclass(slots=True)
@@ -84,10 +88,16 @@ class Rehearsal:
         self._expect("prod", before, f"rolled back by hand to {first[:7]}'s digest")
 
     def tear_down(self) -> None:
-        """Throw the environments and the clone away."""
+        """Throw the environments and the clone away.
+
+        Raises:
+            LocalError: An environment did not stop; its record stays, so that it can be found.
+        """
         for stack in reversed(STAGES):
             if (self.home / "stacks" / stack).is_dir():
-                self._python("-m", "local", "down", "--discard", "--stack", stack)
+                done = self._python("-m", "local", "down", "--discard", "--stack", stack)
+                if done.returncode != 0:
+                    raise self._unexpected(f"down of {stack}, which stays in {self.folder},", done)
         shutil.rmtree(self.folder, ignore_errors=True)
         with suppress(OSError):  # not empty: a stack of the user's is up
             self.folder.parent.rmdir()
@@ -268,17 +278,24 @@ def main() -> int:
     rehearsal = Rehearsal(PROJECT / ".local" / "rehearsal")
     begun = time.monotonic()
     try:
-        rehearsal.tear_down()
-        rehearsal.play()
+        played = _told(rehearsal.tear_down, rehearsal.play)
+    finally:
+        left = _told(rehearsal.tear_down)
+    if not played and not left:
+        say(f"rehearsed in {time.monotonic() - begun:.0f} s: every step ended as it must")
+    return played or left
+
+
+def _told(*acts: Callable[[], None]) -> int:
+    try:
+        for act in acts:
+            act()
     except LocalError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 1
+        return error.exit_code
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
-        return 130
-    finally:
-        rehearsal.tear_down()
-    say(f"rehearsed in {time.monotonic() - begun:.0f} s: every step ended as it must")
+        return INTERRUPTED
     return 0
 
 

@@ -60,7 +60,7 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         # Whether or not the resolver knows this name.
         found.url = f"http://abc.execute-api.localhost:{server.server_port}/"
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield found
         server.shutdown()
 
