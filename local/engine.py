@@ -258,7 +258,7 @@ class Deployment:
     def _step(self, step: Step, seconds: float | None = None) -> None:
         with self._lock:
             self.plan.add(step)
-            if not self.quiet and (self.preview or seconds is not None):
+            if not self.quiet and seconds is not None:
                 show(step, seconds)
 
 

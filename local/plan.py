@@ -53,6 +53,12 @@ class Step:
         return self.urn.split("::")[2].rpartition("$")[2]
 
     @property
+    def chains(self) -> list[str]:
+        """Qualified types of its parents, outermost first, then its own."""
+        types = self.urn.split("::")[2].split("$")
+        return ["$".join(types[: n + 1]) for n in range(len(types))]
+
+    @property
     def name(self) -> str:
         """Logical name of the resource."""
         return self.urn.split("::")[3]
@@ -72,6 +78,19 @@ class Plan:
     def changes(self) -> list[Step]:
         """The steps that do something."""
         return [step for step in self.steps if step.op is not Op.SAME]
+
+    def outline(self) -> list[tuple[int, Step]]:
+        """The changes with their depth, each component before its parts and beside them.
+
+        Resources are registered side by side, so the steps' own order mixes the components.
+        """
+        places: dict[str, int] = {}
+        for step in self.steps:
+            for chain in step.chains:
+                places.setdefault(chain, len(places))
+        changes = sorted(self.changes, key=lambda step: [places[c] for c in step.chains])
+        shown = {step.chains[-1] for step in changes}
+        return [(sum(c in shown for c in step.chains[:-1]), step) for step in changes]
 
     def summary(self, *, done: bool = False) -> str:
         """One line of counts, or `no changes`; `done` tells what happened, not what would."""
@@ -101,13 +120,13 @@ class Plan:
         }
 
 
-def show(step: Step, seconds: float | None = None) -> None:
+def show(step: Step, seconds: float | None = None, depth: int = 0) -> None:
     """Print a step: what will happen, or what happened and how long it took."""
     if step.op is Op.SAME:
         return
     reasons = f"  [{', '.join(step.reasons)}]" if step.reasons else ""
     done = f"  {DONE[step.op]} ({seconds:.1f} s)" if seconds is not None else f"  {step.op}"
-    say(f"  {MARKS[step.op]:2} {step.type}  {step.name}{done}{reasons}")
+    say(f"  {MARKS[step.op]:2} {'  ' * depth}{step.type}  {step.name}{done}{reasons}")
 
 
 def _resource(step: Step, inputs: dict[str, Any] | None) -> dict[str, Any] | None:

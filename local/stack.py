@@ -10,6 +10,7 @@ from local import aws, base, docker, emulator, images, program, sagemaker
 from local.engine import Deployment
 from local.errors import DeploymentError, ExpectationError
 from local.home import Home, read_json, say
+from local.plan import show
 from local.state import State
 
 if TYPE_CHECKING:
@@ -72,8 +73,11 @@ class LocalStack:
         # Without an emulator there is nothing deployed and nothing to ask; a first deployment.
         machine = machine or emulator.Emulator(emulator.FIRST_PORT, emulator.FIRST_PORT + 1, "")
         deployment = self._deployment(state, machine, preview=True)
-        self._run(deployment, machine, config)
-        deployment.delete_unseen()
+        try:
+            self._run(deployment, machine, config)
+            deployment.delete_unseen()
+        finally:
+            self._show(deployment.plan)
         return deployment.plan
 
     def refresh(self, *, apply: bool = False) -> Plan:
@@ -95,6 +99,8 @@ class LocalStack:
             # Components are only here, and what an interrupted `up` began is for the next to end.
             for resource in [r for r in state.resources.values() if r.id]:
                 deployment.refresh(resource)
+        if not apply:
+            self._show(deployment.plan)
         return deployment.plan
 
     def down(self, *, discard: bool = False) -> None:
@@ -129,6 +135,11 @@ class LocalStack:
         """The same, and empty where nothing is deployed."""
         document = read_json(self.home.stack(self.name) / "state.json") or {}
         return dict(document.get("outputs", {}))
+
+    def _show(self, plan: Plan) -> None:
+        """Print what is foreseen; what is done is told as it is done."""
+        for depth, step in [] if self.quiet else plan.outline():
+            show(step, depth=depth)
 
     def _destroy(self, machine: Emulator) -> None:
         state = self._state(machine)

@@ -71,3 +71,31 @@ def test_show_keeps_quiet_about_what_stays(capsys: pytest.CaptureFixture[str]) -
     """Two hundred unchanged resources are no news."""
     show(Step(op=Op.SAME, urn=URN))
     assert capsys.readouterr().out == ""
+
+
+def test_outline_puts_parts_below_their_component() -> None:
+    """However they were mixed; what is unchanged is not shown and counts for no depth."""
+    types = [
+        "a:i:Outer",
+        "b:i:Other",
+        "a:i:Outer$c:i:Part",
+        "b:i:Other$d:i:Thing",
+        "a:i:Outer$x:i:X",
+    ]
+    ops = [Op.CREATE, Op.SAME, Op.CREATE, Op.UPDATE, Op.DELETE]
+    mixed = [*zip(ops, types, strict=True), (Op.CREATE, "a:i:Outer$c:i:Part$d:i:Deep")]
+    steps = [Step(op=op, urn=f"urn:pulumi:s::p::{type_}::it") for op, type_ in mixed]
+    found = [(depth, step.type) for depth, step in Plan(steps).outline()]
+    assert found == [
+        (0, "a:i:Outer"),
+        (1, "c:i:Part"),
+        (2, "d:i:Deep"),
+        (1, "x:i:X"),
+        (0, "d:i:Thing"),
+    ]
+
+
+def test_show_indents_a_part(capsys: pytest.CaptureFixture[str]) -> None:
+    """Two columns a level, marks in one column."""
+    show(Step(op=Op.CREATE, urn=URN), depth=1)
+    assert capsys.readouterr().out == "  +    aws:sns/topic:Topic  alarms  create\n"
