@@ -129,8 +129,11 @@ def _error(
 def main() -> None:
     """Serve on 127.0.0.1 for this machine and on Docker's gateway address for its containers."""
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+    from moto.sagemaker.models import FakeEndpointConfig
     from werkzeug.serving import make_server
 
+    # moto knows no Graviton machine and would refuse this program's own default.
+    setattr(FakeEndpointConfig, "validate_instance_type", lambda *_: None)  # noqa: B010 - untyped
     parser = argparse.ArgumentParser(prog="python -m local.sagemaker")
     parser.add_argument("--port", type=int, required=True)
     port = parser.parse_args().port
