@@ -114,7 +114,9 @@ def install(packages: list[str]) -> None:
     say(f"installing {names} (Debian packages) ...")
     # RUNLEVEL=1 keeps the package from starting a daemon of its own under sysvinit.
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
-    command = ["apt-get", "-q", "-y", "--no-install-recommends", "install", *packages]
+    # A machine that has just started may be updating itself: wait for the packages' lock.
+    patient = ["-o", "DPkg::Lock::Timeout=300"]
+    command = ["apt-get", *patient, "-q", "-y", "--no-install-recommends", "install", *packages]
     subprocess.run(["apt-get", "-q", "update"], env=env, capture_output=True, check=False)
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     if done.returncode != 0:
