@@ -39,7 +39,8 @@ class Repository(Resource):
         }
 
     def change(self, id_: str, outputs: Properties, news: Properties) -> Properties:
-        """Change mutability, scanning and tags."""
+        """Change mutability and scanning."""
+        del outputs
         self.client.put_image_tag_mutability(
             repositoryName=id_, imageTagMutability=news.get("imageTagMutability", "MUTABLE")
         )
@@ -47,7 +48,6 @@ class Repository(Resource):
         self.client.put_image_scanning_configuration(
             repositoryName=id_, imageScanningConfiguration=scanning
         )
-        self.client.tag_resource(resourceArn=outputs["arn"], tags=tags(news))
         return {}
 
     def look(self, id_: str, outputs: Properties) -> Properties:

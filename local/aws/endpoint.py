@@ -12,11 +12,27 @@ if TYPE_CHECKING:
     from local.values import Properties
 
 
-class Model(Resource):
-    """aws.sagemaker.Model; nothing of it can be changed in place."""
+class Tagged(Resource):
+    """Base of what SageMaker tags; nothing else of it can be changed in place."""
+
+    service = "sagemaker"
+
+    def change(self, id_: str, outputs: Properties, news: Properties) -> Properties:
+        """All that is left are the tags."""
+        del id_, outputs, news
+        return {}
+
+    def retag(self, outputs: Properties, wanted: dict[str, str], gone: list[str]) -> None:
+        """Set these tags and take those away, by SageMaker's own names for it."""
+        # moto keeps a tag's old value beside the new one unless the old one goes first.
+        self.client.delete_tags(ResourceArn=outputs["arn"], TagKeys=[*wanted, *gone])
+        self.client.add_tags(ResourceArn=outputs["arn"], Tags=tags({"tags": wanted}))
+
+
+class Model(Tagged):
+    """aws.sagemaker.Model."""
 
     token = "aws:sagemaker/model:Model"  # noqa: S105 - a type token
-    service = "sagemaker"
     physical = "name"
     fixed = frozenset({"name", "executionRoleArn", "primaryContainer", "enableNetworkIsolation"})
 
@@ -45,11 +61,10 @@ class Model(Resource):
         self.client.delete_model(ModelName=id_)
 
 
-class EndpointConfiguration(Resource):
-    """aws.sagemaker.EndpointConfiguration; nothing of it can be changed in place."""
+class EndpointConfiguration(Tagged):
+    """aws.sagemaker.EndpointConfiguration."""
 
     token = "aws:sagemaker/endpointConfiguration:EndpointConfiguration"  # noqa: S105
-    service = "sagemaker"
     physical = "name"
     fixed = frozenset({"name", "productionVariants", "kmsKeyArn", "namePrefix"})
 
@@ -104,11 +119,10 @@ class EndpointConfiguration(Resource):
         return self.read(name, {}) is not None
 
 
-class Endpoint(Resource):
+class Endpoint(Tagged):
     """aws.sagemaker.Endpoint; a container of the model's image serves it."""
 
     token = "aws:sagemaker/endpoint:Endpoint"  # noqa: S105
-    service = "sagemaker"
     physical = "name"
     fixed = frozenset({"name"})
 
@@ -129,6 +143,8 @@ class Endpoint(Resource):
 
     def change(self, id_: str, outputs: Properties, news: Properties) -> Properties:
         """Move it to another configuration: moto's UpdateEndpoint fails, so it is made again."""
+        if news["endpointConfigName"] == outputs["endpointConfigName"]:
+            return {}
         self.delete(id_, outputs)
         return self.make(news)[1]
 

@@ -184,6 +184,13 @@ class Stage(Part):
             arguments["RouteSettings"] = {row.pop("RouteKey"): row for row in settings}
         return arguments
 
+    def make(self, news: Properties) -> tuple[str, Properties]:
+        """Create it, then tag it: an update, which has the same arguments, takes no tags."""
+        id_, computed = super().make(news)
+        if news.get("tags"):
+            self.retag(computed, news["tags"], [])
+        return id_, computed
+
     def computed(self, news: Properties, made: dict[str, Any]) -> Properties:
         """Where it is called."""
         del made

@@ -48,6 +48,12 @@ class Role(Resource):
         )
         return {}
 
+    def retag(self, outputs: Properties, wanted: dict[str, str], gone: list[str]) -> None:
+        """IAM names a role, not an ARN."""
+        name = outputs["name"]
+        self.client.tag_role(RoleName=name, Tags=tags({"tags": wanted}))
+        self.client.untag_role(RoleName=name, TagKeys=gone)
+
     def look(self, id_: str, outputs: Properties) -> Properties:
         """Read name and trust policy."""
         del outputs

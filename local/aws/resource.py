@@ -27,6 +27,15 @@ GONE = ("NotFound", "NoSuchEntity", "ResourceNotFound", "NotFoundException", "No
 # moto reports what is missing in SageMaker and its autoscaling as a validation error with these.
 GONE_TEXTS = ("could not find", "no scaling policy found", "no scalable target found")
 
+# What each API calls the ARN, the tags and their names, and whether its tags are a list.
+TAGGING = {
+    "apigatewayv2": ("ResourceArn", "Tags", "TagKeys", False),
+    "cloudwatch": ("ResourceARN", "Tags", "TagKeys", True),
+    "ecr": ("resourceArn", "tags", "tagKeys", True),
+    "lambda": ("Resource", "Tags", "TagKeys", False),
+    "logs": ("resourceArn", "tags", "tagKeys", False),
+    "sns": ("ResourceArn", "Tags", "TagKeys", True),
+}
 GONE_BY_HAND = (
     "was it, or what it needs, deleted by hand? a refresh forgets what is gone "
     "(`python -m local refresh --apply`), and `up` makes it again"
@@ -86,6 +95,24 @@ class Resource:
         del id_, outputs
         return self.make(news)[1]
 
+    def retag(self, outputs: Properties, wanted: dict[str, str], gone: list[str]) -> None:
+        """Set these tags and take those away.
+
+        Raises:
+            DeploymentError: The type's tags cannot be changed here.
+        """
+        if self.service not in TAGGING:
+            raise DeploymentError(
+                f"the embedded AWS cannot change the tags of a {self.token}; leave them as they "
+                "were, or add its service to local/aws/resource.py"
+            )
+        arn, tags_, keys, as_list = TAGGING[self.service]
+        if wanted:
+            given = tags({"tags": wanted}) if as_list else wanted
+            self.client.tag_resource(**{arn: outputs["arn"], tags_: given})
+        if gone:
+            self.client.untag_resource(**{arn: outputs["arn"], keys: gone})
+
     def look(self, id_: str, outputs: Properties) -> Properties:
         """What AWS says of it now, in the inputs' names; raise ClientError when it is gone."""
         raise NotImplementedError
@@ -129,11 +156,15 @@ class Resource:
     def update(self, id_: str, outputs: Properties, news: Properties) -> Properties:
         """Change it in place, keeping computed outputs that the change does not name."""
         try:
-            return {**outputs, **news, **self.change(id_, outputs, news)}
+            computed = self.change(id_, outputs, news)
+            before, after = outputs.get("tags") or {}, news.get("tags") or {}
+            if before != after:
+                self.retag(outputs, after, sorted(before.keys() - after.keys()))
         except ClientError as error:
             if _is_gone(error):
                 raise DeploymentError(f"{error}; {GONE_BY_HAND}") from error
             raise
+        return {**outputs, **news, **computed}
 
     def read(self, id_: str, outputs: Properties) -> Properties | None:
         """What is there of what was asked for, or None; AWS's own defaults are no difference."""
