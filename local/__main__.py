@@ -89,6 +89,8 @@ def _run(arguments: argparse.Namespace, stack: LocalStack) -> None:
         say(json.dumps(plan.document(), indent=1))
     else:
         say(plan.summary(done=applied))
+    if arguments.command == "refresh" and plan.changes and not applied:
+        print("refresh --apply records this, and the next `up` undoes it", file=sys.stderr)
     if arguments.expect_no_changes:
         expect_no_changes(plan)
     if arguments.command == "up" and not arguments.json:

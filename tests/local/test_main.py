@@ -116,7 +116,9 @@ def test_refresh_is_recorded_only_on_demand(
     monkeypatch.setattr(LocalStack, "refresh", refresh)
     assert [command.main(["refresh"]), command.main(["refresh", "--apply"])] == [0, 0]
     assert given == [False, True]
-    assert capsys.readouterr().out == "1 to delete, 0 unchanged\n1 deleted, 0 unchanged\n"
+    printed = capsys.readouterr()
+    assert printed.out == "1 to delete, 0 unchanged\n1 deleted, 0 unchanged\n"
+    assert printed.err == "refresh --apply records this, and the next `up` undoes it\n"
 
 
 @pytest.mark.parametrize(
