@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 ACCOUNT = "000000000000"
 ON_MOTO = ("sagemaker", "application-autoscaling")
-GONE = ("NotFound", "NoSuchEntity", "ResourceNotFound", "NotFoundException", "NonExistent")
+# Parts of the codes with which services say that something is not there.
+GONE = ("NotFound", "NoSuchEntity", "NonExistent")
 # moto reports what is missing in SageMaker and its autoscaling as a validation error with these.
 GONE_TEXTS = ("could not find", "no scaling policy found", "no scalable target found")
 
