@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from local.state import State
 from local.values import UNKNOWN, contains
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from local.values import Properties
@@ -186,3 +188,11 @@ def cloud() -> Cloud:
 def runs(state_file: Path, cloud: Cloud) -> Runs:
     """Runs over an empty cloud."""
     return Runs(state_file, cloud)
+
+
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Ctrl-C counts, whoever runs the tests: what is started in the background may ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

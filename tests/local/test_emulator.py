@@ -119,6 +119,7 @@ def test_an_emulator_that_does_not_start(
     assert emulator.running(home, "local") is None
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_an_interrupted_start_leaves_a_record_of_what_runs(
     home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

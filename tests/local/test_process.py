@@ -122,6 +122,7 @@ def test_one_that_will_not_end_is_ended(tmp_path: Path, monkeypatch: pytest.Monk
     wait_for(lambda: not process.alive(identity))
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_waits_for_the_record(tmp_path: Path) -> None:
     """What is started under guard is recorded before the interrupt counts."""
     recorded: list[dict[str, int]] = []
