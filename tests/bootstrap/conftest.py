@@ -1,11 +1,10 @@
 """Runs the bootstrap program against Pulumi's mocks and keeps what it registers."""
 
 import asyncio
-import contextlib
 import json
 import runpy
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,8 @@ import pytest
 from pulumi.runtime import mocks, set_all_config
 from pulumi.runtime.settings import SETTINGS as RUNTIME
 from pulumi.runtime.stack import run_pulumi_func
+
+from tests.event_loop import event_loop
 
 with warnings.catch_warnings():
     # Loading a module, which happens on first use, warns of resources that nobody here uses.
@@ -81,18 +82,6 @@ class Monitor(mocks.MockMonitor):
         """Answer a question."""
         with event_loop():
             return super().Invoke(request)  # type: ignore[no-untyped-call]
-
-
-@contextlib.contextmanager
-def event_loop() -> Iterator[None]:
-    """An event loop for one call."""
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    try:
-        yield
-    finally:
-        asyncio.set_event_loop(None)
-        loop.close()
 
 
 Bootstrap = Callable[..., Account]

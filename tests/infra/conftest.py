@@ -1,12 +1,11 @@
 """A recording stand-in for AWS: what the program asks for, and answers shaped like AWS's own."""
 
 import asyncio
-import contextlib
 import json
 import runpy
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ with warnings.catch_warnings():
     aws.lambda_.Function  # noqa: B018
 
 from infra.model import OptimizedModelProvider, fingerprint
+from tests.event_loop import event_loop
 
 ACCOUNT = "000000000000"
 REGION = "eu-central-1"
@@ -146,18 +146,6 @@ class Monitor(mocks.MockMonitor):
         """Answer a data source."""
         with event_loop():
             return super().Invoke(request)  # type: ignore[no-untyped-call]
-
-
-@contextlib.contextmanager
-def event_loop() -> Iterator[None]:
-    """A loop for one call in a thread of the engine's."""
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    try:
-        yield
-    finally:
-        asyncio.set_event_loop(None)
-        loop.close()
 
 
 Deploy = Callable[..., Deployment]
