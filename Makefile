@@ -11,10 +11,10 @@ OUT ?= .build/convert
 ACTIONLINT := $(or $(shell command -v actionlint),$(CURDIR)/.tools/bin/actionlint)
 ACTIONLINT_SOURCE := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
-.PHONY: help up preview down outputs convert rehearse test check actionlint format clean
+.PHONY: help up preview down outputs convert architectures rehearse test check actionlint format clean
 
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
 up: .venv/ready ## deploy to the embedded AWS on this machine and ask it for a prediction
 	@$(RUN) python -m local up --stack $(STACK)
@@ -30,6 +30,9 @@ down: .venv/ready ## delete everything that `make up` made, and stop what it sta
 
 convert: .venv/ready ## convert the model alone: make convert OUT=out [MODEL=models/digits]
 	@$(RUN) python -m convert $(MODEL) --out $(OUT)
+
+architectures: .venv/ready ## convert ten architectures and write the README's table of them
+	@$(RUN) python -m bench.architectures
 
 rehearse: .venv/ready ## play a release through three emulated environments, and back
 	@$(RUN) python -m local.rehearse

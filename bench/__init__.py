@@ -1,0 +1,1 @@
+"""Side-by-side measurements; the commands write what they found into README.md."""
