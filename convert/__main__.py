@@ -15,7 +15,7 @@ from typing import NoReturn
 
 from convert.errors import BudgetError, ConvertError, OptionError
 from convert.fingerprint import fingerprint
-from convert.recipe import AUTO, Recipe
+from convert.recipe import AUTO, Scheme
 
 
 class _Parser(argparse.ArgumentParser):
@@ -74,7 +74,9 @@ def _parser() -> argparse.ArgumentParser:
         help="a .keras, .h5 or .tflite file, a SavedModel folder, a model.yaml or its folder",
     )
     parser.add_argument(
-        "--recipe", default=AUTO, help=f"{AUTO} (default: try all), {', '.join(Recipe)}"
+        "--recipe",
+        default=AUTO,
+        help=f"{AUTO} (default: try all), {', '.join(Scheme)}, with +mixed, with +pruneNN",
     )
     parser.add_argument("--calibration", type=Path, metavar="NPZ", help="example inputs")
     parser.add_argument("--evaluation", type=Path, metavar="NPZ", help="held-out inputs and `y`")

@@ -1,20 +1,24 @@
 """The closed set of recipes, and which of them a request tries."""
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Self
 
 from convert.errors import OptionError
 
 AUTO = "auto"
+MOST_PRUNED = 95
+_NAME = re.compile(r"(?P<scheme>[a-z0-9_]+)(?P<mixed>\+mixed)?(?:\+prune(?P<share>[1-9]\d?))?")
 
 
-class Recipe(StrEnum):
+class Scheme(StrEnum):
     """How the numbers in a model are stored and multiplied; named as LiteRT Quantizer names them.
 
     `wi8` is 8-bit integer weights, `afp32` float32 activations, `ai8` 8-bit integer activations.
     The order is the order of trying; of two candidates of equal size the earlier one wins.
 
-    Inputs and outputs stay float32 under every recipe.
+    Inputs and outputs stay float32 under every scheme.
     """
 
     FLOAT32 = "float32"
@@ -23,13 +27,74 @@ class Recipe(StrEnum):
     """Weights stored in half the bytes, arithmetic still float32."""
     DYNAMIC_WI8_AFP32 = "dynamic_wi8_afp32"
     """Weights in a quarter of the bytes; activations are scaled to integers while it runs."""
+    WEIGHT_ONLY_WI8_AFP32 = "weight_only_wi8_afp32"
+    """Weights in a quarter of the bytes, made floats again before they are used."""
     STATIC_WI8_AI8 = "static_wi8_ai8"
     """Integer arithmetic throughout; the scales are fixed beforehand from calibration data."""
+    STATIC_WI8_AI16 = "static_wi8_ai16"
+    """The same with 16 bits for activations: slower, and 256 times finer."""
+    DYNAMIC_WI4_AFP32 = "dynamic_wi4_afp32"
+    """Weights in an eighth of the bytes where LiteRT has 4-bit arithmetic, else as with 8 bits."""
+
+    @property
+    def is_integer(self) -> bool:
+        """Whether any numbers are rounded to integers."""
+        return self not in (Scheme.FLOAT32, Scheme.FLOAT16)
+
+    @property
+    def is_static(self) -> bool:
+        """Whether example inputs are needed to fix the scales of activations."""
+        return self in (Scheme.STATIC_WI8_AI8, Scheme.STATIC_WI8_AI16)
+
+
+class Recipe(str):
+    """A scheme, and what is done besides: `dynamic_wi8_afp32+mixed+prune50`. It is its own name.
+
+    Args:
+        name: `SCHEME`, then `+mixed` or not, then `+pruneNN` or not.
+
+    Attributes:
+        scheme: How numbers are stored.
+        mixed: Whether the first and the last layer with weights stay float.
+        pruned: Per cent of the weights that are made zero, 0 to 95.
+
+    Raises:
+        OptionError: There is no such recipe, or the parts exclude each other.
+    """
+
+    __slots__ = ("mixed", "pruned", "scheme")
+    scheme: Scheme
+    mixed: bool
+    pruned: int
+
+    def __new__(cls, name: str) -> Self:
+        """Checks the name; there is no recipe that cannot be carried out."""
+        found = _NAME.fullmatch(name)
+        if found is None or found["scheme"] not in list(Scheme):
+            raise OptionError(
+                f"unknown recipe {name!r}: expected one of {', '.join([AUTO, *Scheme])}, "
+                f"where wanted with +mixed, then +pruneNN (NN from 1 to {MOST_PRUNED})"
+            )
+        made = super().__new__(cls, name)
+        made.scheme = Scheme(found["scheme"])
+        made.mixed = found["mixed"] is not None
+        made.pruned = int(found["share"] or 0)
+        if made.mixed and not made.scheme.is_integer:
+            raise OptionError(
+                f"recipe {name!r}: +mixed keeps layers out of integer arithmetic, and "
+                f"{made.scheme} has none: leave it out"
+            )
+        if made.pruned > MOST_PRUNED:
+            raise OptionError(
+                f"recipe {name!r}: expected +prune1 to +prune{MOST_PRUNED}: "
+                "hardly any model answers anything with fewer weights left"
+            )
+        return made
 
     @property
     def needs_calibration(self) -> bool:
-        """Whether example inputs are needed to fix the scales of activations."""
-        return self is Recipe.STATIC_WI8_AI8
+        """Whether example inputs are needed."""
+        return self.scheme.is_static
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,20 +117,31 @@ def plan(wanted: str, *, calibrated: bool) -> Plan:
         OptionError: The name is unknown, or the recipe needs calibration data and there is none.
     """
     if wanted == AUTO:
-        left_out = () if calibrated else tuple(r for r in Recipe if r.needs_calibration)
+        everything = [Recipe(scheme) for scheme in Scheme]
+        left_out = [] if calibrated else [one for one in everything if one.needs_calibration]
         reason = "needs calibration data and none was given"
         return Plan(
-            tried=tuple(recipe for recipe in Recipe if recipe not in left_out),
+            tried=tuple(recipe for recipe in everything if recipe not in left_out),
             not_tried=tuple((recipe, reason) for recipe in left_out),
         )
-    try:
-        recipe = Recipe(wanted)
-    except ValueError:
-        known = ", ".join([AUTO, *Recipe])
-        raise OptionError(f"unknown recipe {wanted!r}: expected one of {known}") from None
+    recipe = Recipe(wanted)
     if recipe.needs_calibration and not calibrated:
         raise OptionError(
             f"recipe {recipe} needs calibration data: give --calibration FILE.npz, "
             "or `calibration:` in model.yaml"
         )
     return Plan(tried=(recipe,), not_tried=())
+
+
+def rescue(recipe: Recipe) -> Recipe | None:
+    """Names what `auto` tries next when a recipe costs more of the metric than the budget allows.
+
+    Integers hurt most where the input comes in and where the answer goes out. A pruned recipe
+    has no rescue: its unpruned one is tried anyway.
+
+    Returns:
+        The recipe with `+mixed`; None where that is no recipe, or this one already.
+    """
+    if recipe.mixed or recipe.pruned or not recipe.scheme.is_integer:
+        return None
+    return Recipe(f"{recipe.scheme}+mixed")

@@ -118,7 +118,7 @@ def _row(candidate: Candidate, chosen: Recipe | None) -> str:
         return f"| {candidate.recipe} | | | | | | | {candidate.error.replace('|', '/')} |"
     remark = "outside the budget" if candidate.inside_budget is False else ""
     name = str(candidate.recipe)
-    if candidate.recipe is chosen:
+    if candidate.recipe == chosen:
         name, remark = f"**{name}**", "chosen"
     cells = (
         name,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from convert.__main__ import main
-from convert.recipe import Recipe
+from convert.recipe import Scheme
 
 SEED = 66
 FEATURES = 12
@@ -71,10 +71,10 @@ def zoo(tmp_path_factory: pytest.TempPathFactory) -> Zoo:
 
 
 @pytest.fixture(scope="session")
-def converted(zoo: Zoo, tmp_path_factory: pytest.TempPathFactory) -> dict[Recipe, Path]:
+def converted(zoo: Zoo, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The classifier under each recipe: its model.tflite. Read only."""
-    made = {}
-    for recipe in Recipe:
+    made: dict[str, Path] = {}
+    for recipe in Scheme:
         out = tmp_path_factory.mktemp("converted") / recipe
         named = [str(zoo.keras), "--recipe", recipe, "--calibration", str(zoo.calibration)]
         assert main([*named, "--out", str(out)]) == 0

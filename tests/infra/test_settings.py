@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from convert.recipe import Recipe
+from convert.recipe import Scheme
 from infra import config, settings
 from infra.errors import SettingsError
 from infra.settings import Backend, Settings
@@ -78,7 +78,7 @@ def test_described_recipes_are_the_converters() -> None:
     """Pulumi.yaml offers each recipe that `python -m convert` knows, and no other."""
     offered = re.findall(r"\b\w*(?:float|wi\d)\w*", declared()["recipe"]["description"])
 
-    assert list(Recipe) == offered
+    assert list(Scheme) == offered
 
 
 def test_origins_that_aws_takes() -> None:
