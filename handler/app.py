@@ -45,7 +45,8 @@ def read_event(event: dict[str, Any], request_id: str) -> Request:
         except ValueError as error:
             raise BadRequestError("the body is marked as base64 and is not") from error
     headers = {name.lower(): value for name, value in event.get("headers", {}).items()}
-    return Request(context["http"]["method"], path, headers, body, request_id)
+    query = event.get("rawQueryString", "")
+    return Request(context["http"]["method"], path, headers, body, request_id, query)
 
 
 def write_answer(response: Response) -> dict[str, object]:

@@ -93,11 +93,11 @@ class Connection(BaseHTTPRequestHandler):
             self._send(error_response(error))
             return
         headers = {name.lower(): value for name, value in self.headers.items()}
-        path = self.path.partition("?")[0]
+        path, _, query = self.path.partition("?")
         # HEAD is GET without the body.
         method = "GET" if self.command == "HEAD" else self.command
         request = _rename_invocations(
-            Request(method, path, headers, body), self.server.service.manifest.name
+            Request(method, path, headers, body, query=query), self.server.service.manifest.name
         )
         with self.server.under_way():
             self._send(self.server.service.answer(request))
@@ -189,7 +189,7 @@ def _rename_invocations(request: Request, model: str) -> Request:
         return request
     action = "image" if request.media.startswith("image/") else "predict"
     path = f"/v1/models/{model}:{action}"
-    return Request(request.method, path, request.headers, request.body)
+    return Request(request.method, path, request.headers, request.body, query=request.query)
 
 
 if __name__ == "__main__":

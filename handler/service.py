@@ -5,21 +5,14 @@
 
 from __future__ import annotations
 
-import re
 import sys
 
-from handler.errors import (
-    BadRequestError,
-    MethodNotAllowedError,
-    NotFoundError,
-    RequestError,
-    StartupError,
-    TooLargeError,
-    UnsupportedMediaError,
-)
+from handler import routes
+from handler.errors import RequestError, StartupError, TooLargeError
 from handler.manifest import read_manifest
+from handler.messages import MAX_BYTES, Request, Response
 from handler.predictor import Predictor
-from handler.protocols import image, strict_json, tfserving
+from handler.protocols import strict_json
 from handler.telemetry import Record
 
 TYPE_CHECKING = False
@@ -29,65 +22,7 @@ if TYPE_CHECKING:
     from handler.manifest import Manifest
     from handler.predictor import Backend
 
-MAX_BYTES = 5_500_000
-"""Largest body, of a request and of an answer: Lambda takes 6 MB, its own envelope included."""
-
-_ROUTE = re.compile(r"/v1/models/([^/:]+)(:predict|:image|/metadata)?")
-_METHODS = {":predict": "POST", ":image": "POST", "/metadata": "GET", None: "GET"}
-_NAMES = {":predict": "predict", ":image": "image", "/metadata": "metadata", None: "status"}
-_JSON_MEDIA = frozenset(
-    (
-        "",
-        "application/json",
-        "text/plain",
-        "application/octet-stream",
-        "application/x-www-form-urlencoded",  # what curl -d says, and TF Serving never minded
-    )
-)
-
-
-class Request:
-    """One HTTP request, as far as this service cares.
-
-    Args:
-        method: GET, POST, ...
-        path: Without query string and stage.
-        headers: Names in lower case.
-        body: Raw bytes.
-        request_id: Lambda's id, or "".
-    """
-
-    __slots__ = ("body", "headers", "method", "path", "request_id")
-
-    def __init__(
-        self,
-        method: str,
-        path: str,
-        headers: Mapping[str, str],
-        body: bytes = b"",
-        request_id: str = "",
-    ) -> None:
-        self.method = method
-        self.path = path
-        self.headers = headers
-        self.body = body
-        self.request_id = request_id
-
-    @property
-    def media(self) -> str:
-        """Media type, lower case, without parameters; "" when not given."""
-        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
-
-
-class Response:
-    """One HTTP answer: a status, JSON on one line, and headers beside the content type."""
-
-    __slots__ = ("body", "headers", "status")
-
-    def __init__(self, status: int, body: bytes, headers: Mapping[str, str] | None = None) -> None:
-        self.status = status
-        self.body = body
-        self.headers = {"content-type": "application/json", **(headers or {})}
+__all__ = ["MAX_BYTES", "Request", "Response", "Service", "error_response", "open_service"]
 
 
 class Service:
@@ -110,7 +45,10 @@ class Service:
         record = Record(request.request_id)
         error: Exception | None = None
         try:
-            response = self._route(request, record)
+            response = routes.answer(request, self.predictor, record)
+            if "infer_ms" in record.fields:
+                record.lap("encode_ms")
+            _check_size(response)
         except RequestError as caught:
             error = caught
             response = error_response(caught)
@@ -123,55 +61,6 @@ class Service:
             sys.stderr.write(f"{type(caught).__name__} in\n{frames}")
             response = Response(500, strict_json.render({"error": "internal error"}))
         record.write(response.status, None if error is None else type(error).__name__)
-        return response
-
-    def _route(self, request: Request, record: Record) -> Response:
-        path = request.path
-        if path == "/ping":
-            _allow(request, "GET")
-            record.fields["route"] = "ping"
-            return _ok({"status": "ok"})
-        match = _ROUTE.fullmatch(path)
-        if match is None:
-            raise NotFoundError(
-                f"no such path: {path:.128}; try GET /v1/models/{self.manifest.name}"
-            )
-        name, action = match.groups()
-        record.fields["route"] = _NAMES[action]
-        if name != self.manifest.name:
-            raise NotFoundError(f"no model '{name:.64}' here, only '{self.manifest.name}'")
-        _allow(request, _METHODS[action])
-        if action == ":predict":
-            return self._predict(request, record)
-        if action == ":image":
-            return self._image(request, record)
-        if action == "/metadata":
-            return _ok(tfserving.metadata(self.manifest))
-        return _ok(tfserving.status())
-
-    def _predict(self, request: Request, record: Record) -> Response:
-        _check_body(request)
-        if request.media not in _JSON_MEDIA and not request.media.endswith("+json"):
-            raise UnsupportedMediaError(
-                f"content type '{request.media:.64}' is not read here; send application/json"
-            )
-        tensors, rows = tfserving.parse(request.body, self.manifest)
-        record.lap("decode_ms")
-        answers = self.predictor.predict(tensors)
-        record.lap("infer_ms")
-        batch = next((t.shape[0] for t in tensors.values() if t.shape), 0)
-        response = _ok(tfserving.render(answers, rows=rows, batch=batch))
-        record.lap("encode_ms")
-        return response
-
-    def _image(self, request: Request, record: Record) -> Response:
-        _check_body(request)
-        tensors = image.parse(request.body, request.media, self.manifest)
-        record.lap("decode_ms")
-        answers = self.predictor.predict(tensors)
-        record.lap("infer_ms")
-        response = _ok(image.render(answers, self.manifest))
-        record.lap("encode_ms")
         return response
 
 
@@ -214,27 +103,9 @@ def _open_backend(manifest: Manifest, directory: str, settings: Mapping[str, str
     raise StartupError(f"MODEL_BACKEND is '{kind}', expected litert, sagemaker or http")
 
 
-def _allow(request: Request, method: str) -> None:
-    if request.method != method:
-        raise MethodNotAllowedError(request.method, request.path, method)
-
-
-def _check_body(request: Request) -> None:
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise UnsupportedMediaError("content-encoding is not read here; send the body as it is")
-    if len(request.body) > MAX_BYTES:
+def _check_size(response: Response) -> None:
+    size = len(response.body)
+    if size > MAX_BYTES:
         raise TooLargeError(
-            f"the body has {len(request.body)} bytes, at most {MAX_BYTES} are taken"
+            f"the answer has {size} bytes, at most {MAX_BYTES} can be sent: ask for less at once"
         )
-    if not request.body:
-        raise BadRequestError("the body is empty")
-
-
-def _ok(document: object) -> Response:
-    body = strict_json.render(document)
-    if len(body) > MAX_BYTES:
-        raise TooLargeError(
-            f"the answer has {len(body)} bytes, at most {MAX_BYTES} can be sent: "
-            "ask for less at once"
-        )
-    return Response(200, body)
