@@ -10,6 +10,7 @@ HandlerError
     ├── TooLargeError            413  request or answer over the size cap
     ├── UnsupportedMediaError    415  a body of a kind this route does not read
     ├── NotReadyError            503  the model's backend cannot answer now
+    ├── DeadlineError            503  too little of the function's time is left for this request
     └── BackendTimeoutError      504  the model's backend took too long
 
 A RequestError's text goes to the client as it stands, so it names what the client sent and what
@@ -80,6 +81,12 @@ class UnsupportedMediaError(RequestError):
 
 class NotReadyError(RequestError):
     """The model's backend cannot answer now; the same request may succeed later."""
+
+    status = 503
+
+
+class DeadlineError(RequestError):
+    """The run would end after Lambda has stopped the function: said while we still can."""
 
     status = 503
 

@@ -2,6 +2,10 @@
 
 The stock Python binding needs numpy and a second runtime, 121 MB and 260 ms of cold start; the C
 library alone is 8 MB and 6 ms.
+
+Memory: each input and output has a range of its own for as long as the model lives. A run copies
+each input into its range once (LiteRT wants 64-byte alignment, which no request's body has), and
+each output out of it once, so that answers outlive the next run.
 """
 
 from __future__ import annotations
@@ -9,17 +13,15 @@ from __future__ import annotations
 import ctypes
 import math
 import mmap
-from array import array
-from ctypes import byref, c_int, c_void_p, memmove
+from ctypes import byref, c_int, c_void_p
 
 from handler.errors import BadRequestError, LiteRtError
 from handler.litert_library import EnvironmentOption, Layout, Library, TensorType
-from handler.tensor import TYPECODES
+from handler.tensor import ITEM_SIZES, Tensor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from typing import Any
+    from collections.abc import Iterable, Mapping
 
 _DTYPES = {
     1: "float32",
@@ -29,20 +31,36 @@ _DTYPES = {
     6: "bool",
     7: "int16",
     9: "int8",
+    10: "float16",
     11: "float64",
     13: "uint64",
     16: "uint32",
     17: "uint16",
 }
 _ELEMENTS = {name: code for code, name in _DTYPES.items()}
+_UNSERVED = {
+    5: "string",
+    8: "complex64",
+    12: "complex128",
+    14: "resource",
+    15: "variant",
+    18: "int4",
+    19: "bfloat16",
+    20: "int2",
+    21: "uint4",
+}
 _CPU = 1
 _ANY_INT = 2
 _OPTION_ACCELERATORS = 24
 _OPTION_LOG_SEVERITY = 25
 _WARNING = 2
-_WRITE = 1
 _MAP_NORESERVE = 0x4000  # Linux; Python has no name for it
+# An output's shape is known only after the run: where a model works it out as it runs (Keras'
+# Flatten does, once the batch is free), LiteRT announces the shape of the *last* run, and a larger
+# batch overruns a buffer of that size: the process dies, or rows are missing. So each output is
+# given an address range that no answer can fill.
 _OUTPUT_ROOM = 1 << 30
+_INPUT_SLACK = 64  # XNNPACK reads up to 16 bytes beyond the end of an input
 _RANK_BITS = 0x7F  # the eighth bit says that there are strides
 
 
@@ -63,134 +81,192 @@ class Port:
         self.shape = shape
 
 
-class _Input:
-    """A managed buffer (64-byte aligned, as XNNPACK wants it) for one concrete shape."""
+class _Room:
+    """Page-aligned memory that LiteRT reads an input from, or writes an output to.
 
-    __slots__ = ("handle", "size")
-
-    def __init__(self, handle: c_void_p, size: int) -> None:
-        self.handle = handle
-        self.size = size
-
-
-class _Output:
-    """Room for an output of any shape, because its shape is known only after the run.
-
-    Where a model works out a shape as it runs (Keras' Flatten does, once the batch is free), LiteRT
-    announces the shape of the *last* run, and a larger batch overruns a buffer of that size: the
-    process dies, or rows are missing. So each output is given an address range that no answer can
-    fill. Pages of it take memory only once written.
+    Args:
+        size: Bytes; those never touched take no memory.
     """
 
     __slots__ = ("address", "handle", "memory")
 
-    def __init__(self) -> None:
+    def __init__(self, size: int) -> None:
         flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_NORESERVE
-        self.memory = mmap.mmap(-1, _OUTPUT_ROOM, flags=flags)
+        self.memory = mmap.mmap(-1, size, flags=flags)
         self.address = ctypes.addressof(ctypes.c_char.from_buffer(self.memory))
-        self.handle = c_void_p()
+        self.handle: c_void_p | None = None
+
+
+class _Call:
+    """One signature of the file, and what its runs need.
+
+    Buffers are made when it is first run: a signature that nobody calls costs nothing.
+    """
+
+    __slots__ = (
+        "handles_in",
+        "handles_out",
+        "index",
+        "inputs",
+        "layouts",
+        "outputs",
+        "rooms_in",
+        "rooms_out",
+        "shapes",
+    )
+
+    def __init__(self, index: int, inputs: tuple[Port, ...], outputs: tuple[Port, ...]) -> None:
+        self.index = index
+        self.inputs = inputs
+        self.outputs = outputs
+        self.shapes: tuple[tuple[int, ...], ...] | None = None
+        self.rooms_in: list[_Room] = []
+        self.rooms_out: list[_Room] = []
+        self.handles_in = (c_void_p * len(inputs))()
+        self.handles_out = (c_void_p * len(outputs))()
+        self.layouts = (Layout * len(outputs))()
 
 
 class Model:
     """A compiled model. Not safe for two threads at once: the caller holds a lock.
 
+    The interpreter lock is given up while the model runs.
+
     Args:
         library: Path of libLiteRt.so.
         path: Path of the .tflite file.
-        signature: Name of the signature to run.
-
-    Attributes:
-        inputs: What the file takes, in the signature's order.
-        outputs: What the file gives, in the signature's order.
+        signatures: Names of the signatures that will be run.
+        threads: How many threads a run may use.
 
     Raises:
-        LiteRtError: The library cannot be loaded, or refuses the file; or it has no such signature.
+        LiteRtError: The library cannot be loaded, or refuses the file; it has no such signature; or
+            a tensor of one is of a dtype that cannot be served.
     """
 
-    def __init__(self, library: str, path: str, signature: str) -> None:
+    def __init__(
+        self, library: str, path: str, signatures: Iterable[str], threads: int = 1
+    ) -> None:
         self._library = Library(library)
-        # Warnings and errors still reach stderr. One INFO line of TensorFlow Lite's own remains:
-        # the C API has no setting for that logger.
-        options = (EnvironmentOption * 2)(
-            EnvironmentOption(_OPTION_LOG_SEVERITY, 0, _ANY_INT, _WARNING),
-            EnvironmentOption(_OPTION_ACCELERATORS, 0, _ANY_INT, _CPU),
-        )
-        self._environment = self._library.make("CreateEnvironment", 2, options)
-        self._model = self._library.make("CreateModelFromFile", self._environment, path.encode())
-        self._index, handle = self._find(signature)
-        self.inputs = self._ports(handle, "Input")
-        self.outputs = self._ports(handle, "Output")
-        compilation = self._library.make("CreateOptions")
-        self._library.call("SetOptionsHardwareAccelerators", compilation, _CPU)
-        self._compiled = self._library.make(
-            "CreateCompiledModel", self._environment, self._model, compilation
-        )
-        self._shapes: tuple[tuple[int, ...], ...] | None = None
-        self._in: list[_Input] = []
-        self._out = [self._output(port) for port in self.outputs]
-        self._handles_in = (c_void_p * len(self.inputs))()
-        self._handles_out = (c_void_p * len(self._out))(*[out.handle.value for out in self._out])
-        self._layouts = (Layout * len(self._out))()
+        self._owned: list[tuple[str, c_void_p]] = []
+        self._calls: dict[str, _Call] = {}
+        try:
+            self._open(path, threads)
+            self._calls = self._read_signatures(signatures)
+        except LiteRtError:
+            self.close()
+            raise
 
-    def run(
-        self, values: Mapping[str, tuple[tuple[int, ...], array[Any]]]
-    ) -> dict[str, tuple[tuple[int, ...], array[Any]]]:
+    def inputs(self, signature: str) -> tuple[Port, ...]:
+        """What a signature takes, in the file's order."""
+        return self._calls[signature].inputs
+
+    def outputs(self, signature: str) -> tuple[Port, ...]:
+        """What a signature gives, in the file's order."""
+        return self._calls[signature].outputs
+
+    def run(self, signature: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Run the model once.
 
-        Buffers live on between calls; input buffers are made anew when a shape differs from the
-        last call's.
+        Buffers live on between calls; the model is laid out anew only when a shape differs from
+        this signature's last call.
 
         Args:
-            values: For every input its concrete shape and its values, in the file's own dtype.
+            signature: One of those the model was opened with.
+            tensors: Every input, in the file's own dtype and of a shape its port allows.
 
         Returns:
-            For every output its concrete shape and its values, in the file's own dtype.
+            Every output, in the file's own dtype; theirs is memory of their own.
 
         Raises:
             BadRequestError: The shapes fit the signature one by one, but the model cannot run on
                 them together.
             LiteRtError: The library refused a call for another reason.
         """
-        shapes = tuple(values[port.name][0] for port in self.inputs)
-        new = shapes != self._shapes
+        call = self._calls[signature]
+        shapes = tuple(tensors[port.name].shape for port in call.inputs)
+        new = shapes != call.shapes
         try:
             if new:
-                self._resize(shapes)
-            for port, room in zip(self.inputs, self._in, strict=True):
-                self._write(room, values[port.name][1])
+                self._resize(call, shapes)
+            for port, room in zip(call.inputs, call.rooms_in, strict=True):
+                _write(port, room, tensors[port.name])
             self._library.call(
                 "RunCompiledModel",
                 self._compiled,
-                self._index,
-                len(self._in),
-                self._handles_in,
-                len(self._out),
-                self._handles_out,
+                call.index,
+                len(call.inputs),
+                call.handles_in,
+                len(call.outputs),
+                call.handles_out,
             )
-            self._layout(update=False)
+            self._library.call(
+                "GetCompiledModelOutputTensorLayouts",
+                self._compiled,
+                call.index,
+                len(call.outputs),
+                call.layouts,
+                False,  # noqa: FBT003 - do not plan memory again
+            )
         except LiteRtError as error:
             # Whatever state the failure left behind must not reach the next request.
-            self._shapes = None
-            if new and any(-1 in port.shape for port in self.inputs):
+            call.shapes = None
+            if new and any(-1 in port.shape for port in call.inputs):
                 sizes = ", ".join(
                     f"'{port.name}' {list(shape)}"
-                    for port, shape in zip(self.inputs, shapes, strict=True)
+                    for port, shape in zip(call.inputs, shapes, strict=True)
                 )
                 raise BadRequestError(f"the model cannot run on these shapes: {sizes}") from error
             raise
         return {
-            port.name: _read(port, out, layout)
-            for port, out, layout in zip(self.outputs, self._out, self._layouts, strict=True)
+            port.name: _read(port, room, layout)
+            for port, room, layout in zip(call.outputs, call.rooms_out, call.layouts, strict=True)
         }
 
-    def _find(self, signature: str) -> tuple[int, c_void_p]:
-        names = []
-        for index in range(self._library.count("GetNumModelSignatures", self._model)):
+    def close(self) -> None:
+        """Free everything; the model cannot be run any more. Closing twice does nothing."""
+        for call in self._calls.values():
+            for room in (*call.rooms_in, *call.rooms_out):
+                self._release(room)
+        self._calls = {}
+        while self._owned:
+            self._library.destroy(*self._owned.pop())
+
+    def _own(self, kind: str, name: str, *arguments: object) -> c_void_p:
+        handle = self._library.make(name, *arguments)
+        self._owned.append((kind, handle))
+        return handle
+
+    def _open(self, path: str, threads: int) -> None:
+        # Warnings and errors still reach stderr. One INFO line of TensorFlow Lite's own remains:
+        # the C API has no setting for that logger.
+        settings = (EnvironmentOption * 2)(
+            EnvironmentOption(_OPTION_LOG_SEVERITY, 0, _ANY_INT, _WARNING),
+            EnvironmentOption(_OPTION_ACCELERATORS, 0, _ANY_INT, _CPU),
+        )
+        self._environment = self._own("Environment", "CreateEnvironment", 2, settings)
+        self._model = self._own("Model", "CreateModelFromFile", self._environment, path.encode())
+        options = self._own("Options", "CreateOptions")
+        self._library.call("SetOptionsHardwareAccelerators", options, _CPU)
+        if threads > 1:
+            self._library.call("AddOpaqueOptions", options, self._library.cpu_options(threads))
+        self._compiled = self._own(
+            "CompiledModel", "CreateCompiledModel", self._environment, self._model, options
+        )
+
+    def _read_signatures(self, wanted: Iterable[str]) -> dict[str, _Call]:
+        count = self._library.count("GetNumModelSignatures", self._model)
+        found = {}
+        for index in range(count):
             handle = self._library.make("GetModelSignature", self._model, index)
-            names.append(self._library.text("GetSignatureKey", handle))
-            if names[-1] == signature:
-                return index, handle
-        raise LiteRtError(f"the model has no signature '{signature}', it has {', '.join(names)}")
+            found[self._library.text("GetSignatureKey", handle)] = (index, handle)
+        calls = {}
+        for name in wanted:
+            if name not in found:
+                names = ", ".join(found)
+                raise LiteRtError(f"the model has no signature '{name}', it has {names}")
+            index, handle = found[name]
+            calls[name] = _Call(index, self._ports(handle, "Input"), self._ports(handle, "Output"))
+        return calls
 
     def _ports(self, signature: c_void_p, side: str) -> tuple[Port, ...]:
         ports = []
@@ -201,90 +277,78 @@ class Model:
             self._library.call("GetRankedTensorType", tensor, byref(kind))
             dtype = _DTYPES.get(kind.element)
             if dtype is None:
-                raise LiteRtError(f"'{name}' has LiteRT element type {kind.element}, not served")
+                other = _UNSERVED.get(kind.element, f"of LiteRT element type {kind.element}")
+                raise LiteRtError(
+                    f"{side.lower()} '{name}' is {other}, which cannot be served; "
+                    f"expected one of {', '.join(ITEM_SIZES)}"
+                )
             ports.append(Port(name, dtype, _shape(kind.layout)))
         return tuple(ports)
 
-    def _resize(self, shapes: Sequence[tuple[int, ...]]) -> None:
-        self._shapes = None
-        self._free()
-        for index, (port, shape) in enumerate(zip(self.inputs, shapes, strict=True)):
+    def _resize(self, call: _Call, shapes: tuple[tuple[int, ...], ...]) -> None:
+        before, call.shapes = call.shapes, None
+        if not call.rooms_out:
+            # Any shape will do here: the library only looks at the size of the memory.
+            call.rooms_out = [_Room(_OUTPUT_ROOM) for _ in call.outputs]
+            for index, (port, room) in enumerate(zip(call.outputs, call.rooms_out, strict=True)):
+                self._bind(room, port, (1,) * len(port.shape))
+                call.handles_out[index] = room.handle
+            call.rooms_in = [_Room(mmap.PAGESIZE) for _ in call.inputs]
+        for index, (port, shape) in enumerate(zip(call.inputs, shapes, strict=True)):
+            if before is not None and before[index] == shape:
+                continue
             if -1 in port.shape:
+                sizes = (c_int * len(shape))(*shape)
                 self._library.call(
                     "CompiledModelResizeInputTensor",
                     self._compiled,
-                    self._index,
+                    call.index,
                     index,
-                    (c_int * len(shape))(*shape),
+                    sizes,
                     len(shape),
                 )
-        # Plans memory for the new shapes, which a buffer's requirements depend on.
-        self._layout(update=True)
-        for index, (port, shape) in enumerate(zip(self.inputs, shapes, strict=True)):
-            self._in.append(self._input(index, port, shape))
-            self._handles_in[index] = self._in[-1].handle.value
-        self._shapes = tuple(shapes)
+            room = call.rooms_in[index]
+            self._release(room)
+            need = math.prod(shape) * ITEM_SIZES[port.dtype] + _INPUT_SLACK
+            if need > len(room.memory):
+                room = call.rooms_in[index] = _Room(need)
+            self._bind(room, port, shape)
+            call.handles_in[index] = room.handle
+        call.shapes = shapes
 
-    def _layout(self, *, update: bool) -> None:
-        self._library.call(
-            "GetCompiledModelOutputTensorLayouts",
-            self._compiled,
-            self._index,
-            len(self._layouts),
-            self._layouts,
-            update,
+    def _bind(self, room: _Room, port: Port, shape: tuple[int, ...]) -> None:
+        kind = TensorType()
+        kind.element = _ELEMENTS[port.dtype]
+        kind.layout.rank = len(shape)
+        kind.layout.dimensions[: len(shape)] = shape
+        room.handle = self._library.make(
+            "CreateTensorBufferFromHostMemory",
+            byref(kind),
+            room.address,
+            len(room.memory),
+            None,  # nothing to call when it is destroyed
         )
 
-    def _input(self, index: int, port: Port, shape: tuple[int, ...]) -> _Input:
-        requirements = self._library.make(
-            "GetCompiledModelInputBufferRequirements", self._compiled, self._index, index
+    def _release(self, room: _Room) -> None:
+        if room.handle is not None:
+            self._library.destroy("TensorBuffer", room.handle)
+            room.handle = None
+
+
+def _write(port: Port, room: _Room, tensor: Tensor) -> None:
+    size = tensor.size * ITEM_SIZES[port.dtype]
+    if tensor.dtype != port.dtype or len(tensor.data) != size:
+        raise LiteRtError(
+            f"input '{port.name}': {len(tensor.data)} bytes of {tensor.dtype} for {size} bytes of "
+            f"{port.dtype}"
         )
-        handle = self._library.make(
-            "CreateManagedTensorBufferFromRequirements",
-            self._environment,
-            byref(_tensor_type(port, shape)),
-            requirements,
-        )
-        return _Input(handle, self._library.count("GetTensorBufferPackedSize", handle))
-
-    def _output(self, port: Port) -> _Output:
-        out = _Output()
-        # Any shape will do here: the library only looks at the size of the memory.
-        kind = _tensor_type(port, tuple(1 for _ in port.shape))
-        out.handle = self._library.make(
-            "CreateTensorBufferFromHostMemory", byref(kind), out.address, _OUTPUT_ROOM, None
-        )
-        return out
-
-    def _free(self) -> None:
-        for room in self._in:
-            self._library.destroy(room.handle)
-        self._in = []
-
-    def _write(self, room: _Input, values: array[Any]) -> None:
-        source, count = values.buffer_info()
-        if count * values.itemsize != room.size:
-            raise LiteRtError(f"{count} values of {values.itemsize} B for {room.size} B")
-        memory = c_void_p()
-        self._library.call("LockTensorBuffer", room.handle, byref(memory), _WRITE)
-        memmove(memory, source, room.size)
-        self._library.call("UnlockTensorBuffer", room.handle)
+    room.memory[:size] = tensor.data
 
 
-def _tensor_type(port: Port, shape: tuple[int, ...]) -> TensorType:
-    kind = TensorType()
-    kind.element = _ELEMENTS[port.dtype]
-    kind.layout.rank = len(shape)
-    kind.layout.dimensions[: len(shape)] = shape
-    return kind
-
-
-def _read(port: Port, out: _Output, layout: Layout) -> tuple[tuple[int, ...], array[Any]]:
+def _read(port: Port, room: _Room, layout: Layout) -> Tensor:
     shape = _shape(layout)
-    code = TYPECODES[port.dtype]
-    values = array(code, bytes(array(code).itemsize * math.prod(shape)))
-    memmove(values.buffer_info()[0], out.address, len(values) * values.itemsize)
-    return shape, values
+    size = math.prod(shape) * ITEM_SIZES[port.dtype]
+    return Tensor(port.dtype, shape, room.memory[:size])
 
 
 def _shape(layout: Layout) -> tuple[int, ...]:

@@ -84,7 +84,6 @@ _CALLS: dict[str, tuple[Any, ...]] = {
         ctypes.POINTER(c_int),
         c_size_t,
     ),
-    "GetCompiledModelInputBufferRequirements": (c_void_p, c_size_t, c_size_t, _OUT),
     "GetCompiledModelOutputTensorLayouts": (
         c_void_p,
         c_size_t,
@@ -92,12 +91,14 @@ _CALLS: dict[str, tuple[Any, ...]] = {
         ctypes.POINTER(Layout),
         ctypes.c_bool,
     ),
-    "CreateManagedTensorBufferFromRequirements": (c_void_p, _TYPE, c_void_p, _OUT),
     "CreateTensorBufferFromHostMemory": (_TYPE, c_void_p, c_size_t, c_void_p, _OUT),
-    "GetTensorBufferPackedSize": (c_void_p, _COUNT),
+    "CreateOpaqueOptions": (c_char_p, c_void_p, c_void_p, _OUT),
+    "AddOpaqueOptions": (c_void_p, c_void_p),
     "DestroyTensorBuffer": (c_void_p,),
-    "LockTensorBuffer": (c_void_p, _OUT, c_int),
-    "UnlockTensorBuffer": (c_void_p,),
+    "DestroyCompiledModel": (c_void_p,),
+    "DestroyOptions": (c_void_p,),
+    "DestroyModel": (c_void_p,),
+    "DestroyEnvironment": (c_void_p,),
     "RunCompiledModel": (c_void_p, c_size_t, c_size_t, _OUT, c_size_t, _OUT),
 }
 
@@ -155,7 +156,17 @@ class Library:
         self.call(name, *arguments, byref(string))
         return (string.value or b"").decode()
 
-    def destroy(self, buffer: c_void_p) -> None:
-        """Free a tensor buffer."""
-        # The one function without a status: what is in the register means nothing.
-        self._calls["DestroyTensorBuffer"](buffer)
+    def cpu_options(self, threads: int) -> c_void_p:
+        """How many threads the CPU accelerator may use, as options that a compilation takes over.
+
+        The library has no function for it: its headers write a line of TOML, under XNNPACK's name.
+        """
+        process = ctypes.PyDLL(None)
+        process.strdup.restype = c_void_p
+        text = process.strdup(b"num_threads = %d\n" % threads)
+        return self.make("CreateOpaqueOptions", b"xnnpack", text, process.free)
+
+    def destroy(self, kind: str, handle: c_void_p) -> None:
+        """Free what a `make` or `cpu_options` gave: a TensorBuffer, a Model, ..."""
+        # The only functions without a status: what is in the register means nothing.
+        self._calls[f"Destroy{kind}"](handle)

@@ -42,11 +42,48 @@ class Picture:
         self.shape = shape
 
 
+class Signature:
+    """One way to call the model.
+
+    Args:
+        name: Its key in the file.
+        inputs: What it takes.
+        outputs: What it gives.
+
+    Attributes:
+        batch: How many rows the file runs at once, where it fixes that: one leading dimension that
+            all inputs and outputs share. Clients may send any number of rows all the same, and
+            `client_shape` of each spec says -1. Otherwise 0.
+    """
+
+    __slots__ = ("batch", "inputs", "name", "outputs")
+
+    def __init__(
+        self, name: str, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...]
+    ) -> None:
+        self.name = name
+        self.inputs = inputs
+        self.outputs = outputs
+        specs = (*inputs, *outputs)
+        leading = {spec.shape[0] if spec.shape else 0 for spec in specs}
+        batch = leading.pop() if inputs and len(leading) == 1 else 0
+        self.batch = max(batch, 0)
+        if self.batch:
+            for spec in specs:
+                spec.client_shape = (-1, *spec.shape[1:])
+
+
 class Manifest:
     """One deployed model, as model.json describes it.
 
     Args:
         document: The parsed model.json.
+
+    Attributes:
+        signature: Name of the signature that is called where a client names none.
+        inputs: Its inputs.
+        outputs: Its outputs.
+        signatures: All of them by name, this one first.
 
     Raises:
         StartupError: A key is missing, of another type, or at odds with the rest.
@@ -61,6 +98,7 @@ class Manifest:
         "recipe",
         "sha256",
         "signature",
+        "signatures",
     )
 
     def __init__(self, document: dict[str, Any]) -> None:
@@ -70,13 +108,15 @@ class Manifest:
                 "build the image and convert the model with the same release"
             )
         try:
-            signature = document["signature"]
+            default = _signature(document["signature"])
+            others = map(_signature, document.get("other_signatures") or ())
             self.name: str = document["name"]
             self.sha256: str = document["sha256"]
             self.recipe: str = document["recipe"]
-            self.signature: str = signature["name"]
-            self.inputs = tuple(map(_spec, signature["inputs"]))
-            self.outputs = tuple(map(_spec, signature["outputs"]))
+            self.signature = default.name
+            self.inputs = default.inputs
+            self.outputs = default.outputs
+            self.signatures = {entry.name: entry for entry in (default, *others)}
             self.labels: list[str] | None = document.get("labels")
             picture = document.get("picture")
             self.picture = None if picture is None else _picture(picture, self)
@@ -101,6 +141,12 @@ def read_manifest(directory: str) -> Manifest:
     if not isinstance(document, dict):
         raise StartupError(f"{path} holds a {type(document).__name__}, expected an object")
     return Manifest(document)
+
+
+def _signature(entry: dict[str, Any]) -> Signature:
+    name: str = entry["name"]
+    inputs, outputs = (tuple(map(_spec, entry[side])) for side in ("inputs", "outputs"))
+    return Signature(name, inputs, outputs)
 
 
 def _spec(entry: dict[str, Any]) -> TensorSpec:

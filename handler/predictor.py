@@ -2,55 +2,91 @@
 
 from __future__ import annotations
 
-from handler.errors import BadRequestError
+from time import monotonic
+
+from handler import batches
+from handler.errors import BadRequestError, DeadlineError
+from handler.tensor import ITEM_SIZES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Protocol
 
-    from handler.manifest import Manifest
+    from handler.manifest import Manifest, Signature
     from handler.tensor import Tensor, TensorSpec
 
     class Backend(Protocol):
         """Where the arithmetic happens."""
 
-        def run(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        def run(self, tensors: Mapping[str, Tensor], signature: Signature) -> dict[str, Tensor]:
             """Answer with every output of the signature, for checked inputs."""
 
 
+_MARGIN = 0.05
+"""Seconds that writing the answer, and Lambda's own work, may take after the last run."""
+
+
 class Predictor:
-    """Checks tensors against the signature, and has a backend do the work.
+    """Checks tensors against a signature, and has a backend do the work.
 
     Args:
         manifest: Names, shapes and dtypes.
         backend: Where the arithmetic happens.
     """
 
-    __slots__ = ("backend", "manifest")
+    __slots__ = ("_pace", "backend", "manifest")
 
     def __init__(self, manifest: Manifest, backend: Backend) -> None:
         self.manifest = manifest
         self.backend = backend
+        # Seconds a row at the best so far, by signature: slower may be chance, faster is not.
+        self._pace: dict[str, float] = {}
 
-    def predict(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Run the model once.
+    def signature(self, name: str = "") -> Signature:
+        """The signature of that name; the model's default one for "".
+
+        Raises:
+            BadRequestError: There is none; those that exist are named.
+        """
+        found = self.manifest.signatures.get(name or self.manifest.signature)
+        if found is None:
+            names = ", ".join(self.manifest.signatures)
+            raise BadRequestError(f"unknown signature '{name:.64}'; expected {names}")
+        return found
+
+    def predict(
+        self, tensors: Mapping[str, Tensor], signature: str = "", deadline: float | None = None
+    ) -> dict[str, Tensor]:
+        """Run the model: once, or as often as its fixed batch makes necessary.
 
         Args:
             tensors: One tensor per input name, in the dtype clients speak (float32 for quantized
-                inputs).
+                inputs). A quantized input may also come in the model's own integer dtype; then
+                quantized outputs are answered in theirs, too.
+            signature: Which one; "" for the default.
+            deadline: When the answer has to be out, by `time.monotonic`; None for no limit.
 
         Returns:
             One tensor per output name, in the signature's order.
 
         Raises:
-            BadRequestError: A tensor is missing, unknown, empty, of another dtype or shape, or not
-                finite; or the model's answer to these inputs is not finite.
+            BadRequestError: There is no such signature; a tensor is missing, unknown, empty, of
+                another dtype or shape, or not finite; or the model's answer is not finite.
+            DeadlineError: Even at its best the model would not be done in time.
         """
-        self._check_names(tensors)
-        for spec in self.manifest.inputs:
+        called = self.signature(signature)
+        _check_names(called, tensors)
+        for spec in called.inputs:
             _check_input(spec, tensors[spec.name])
-        answers = self.backend.run(tensors)
+        if called.batch:
+            parts = batches.split(tensors, called)
+            answers = batches.join(
+                [self._run(part, called, deadline) for part in parts],
+                batches.rows(tensors),
+            )
+        else:
+            answers = self._run(tensors, called, deadline)
         for name, tensor in answers.items():
             # JSON has no NaN, and null would pass for a number somewhere. It is the client's to
             # mend: the same model answers other inputs, so alarms on 5xx stay for our own faults.
@@ -63,25 +99,55 @@ class Predictor:
                 )
         return answers
 
-    def _check_names(self, tensors: Mapping[str, Tensor]) -> None:
-        expected = [spec.name for spec in self.manifest.inputs]
-        missing = [name for name in expected if name not in tensors]
-        if missing:
-            raise BadRequestError(f"missing input '{missing[0]}'; expected {', '.join(expected)}")
-        if len(tensors) != len(expected):
-            extra = next(name for name in tensors if name not in expected)
-            raise BadRequestError(f"unknown input '{extra:.64}'; expected {', '.join(expected)}")
+    def _run(
+        self, tensors: Mapping[str, Tensor], signature: Signature, deadline: float | None
+    ) -> dict[str, Tensor]:
+        rows = batches.rows(tensors)
+        best = self._pace.get(signature.name)
+        start = monotonic()
+        if deadline is not None and start + rows * (best or 0) + _MARGIN > deadline:
+            raise DeadlineError(
+                f"{max(deadline - start, 0):.2f} s are left, which is not enough for {rows} rows: "
+                "send fewer at once, or give the function more time"
+            )
+        answers = self.backend.run(tensors, signature)
+        pace = (monotonic() - start) / rows
+        self._pace[signature.name] = pace if best is None else min(pace, best)
+        return answers
+
+
+def _check_names(signature: Signature, tensors: Mapping[str, Tensor]) -> None:
+    expected = [spec.name for spec in signature.inputs]
+    missing = [name for name in expected if name not in tensors]
+    if missing:
+        raise BadRequestError(f"missing input '{missing[0]}'; expected {', '.join(expected)}")
+    if len(tensors) != len(expected):
+        extra = next(name for name in tensors if name not in expected)
+        raise BadRequestError(f"unknown input '{extra:.64}'; expected {', '.join(expected)}")
 
 
 def _check_input(spec: TensorSpec, tensor: Tensor) -> None:
-    want = f"input '{spec.name}' (expected {spec.client_dtype} of shape {list(spec.shape)})"
-    if tensor.dtype != spec.client_dtype:
-        raise BadRequestError(f"{want}: got {tensor.dtype}")
-    if not spec.accepts(tensor.shape):
-        empty = "an empty batch, shape" if 0 in tensor.shape else "shape"
-        raise BadRequestError(f"{want}: got {empty} {list(tensor.shape)}")
+    shape = tensor.shape
+    if tensor.dtype not in (spec.client_dtype, spec.dtype):
+        raise _error(spec, f"got {tensor.dtype}")
+    if not spec.accepts(shape):
+        empty = "an empty batch, shape" if 0 in shape else "shape"
+        raise _error(spec, f"got {empty} {list(shape)}")
+    need = tensor.size * ITEM_SIZES[tensor.dtype]
+    if len(tensor.data) != need:
+        raise _error(spec, f"got {len(tensor.data)} bytes, shape {list(shape)} needs {need}")
+    if tensor.dtype == "bool" and max(tensor.data) > 1:
+        raise _error(spec, "a byte is neither 0 (false) nor 1 (true)")
     position = tensor.first_non_finite()
     if position is not None:
-        raise BadRequestError(
-            f"{want}: the number at flat position {position} is outside the range of {tensor.dtype}"
+        raise _error(
+            spec,
+            f"the number at flat position {position} is outside the range of {tensor.dtype}",
         )
+
+
+def _error(spec: TensorSpec, what: str) -> BadRequestError:
+    return BadRequestError(
+        f"input '{spec.name}' (expected {spec.client_dtype} of shape {list(spec.client_shape)}): "
+        f"{what}"
+    )

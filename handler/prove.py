@@ -30,7 +30,8 @@ def prove(settings: Mapping[str, str]) -> str:
     predictor = open_service(settings).predictor
     manifest = predictor.manifest
     # Not through the predictor: what a model makes of zeros may well be infinite.
-    answers = predictor.backend.run({spec.name: zeros(spec) for spec in manifest.inputs})
+    signature = predictor.signature()
+    answers = predictor.backend.run({spec.name: zeros(spec) for spec in manifest.inputs}, signature)
     if manifest.picture is not None:
         answers = predictor.predict(image.parse(_png(), "image/png", manifest))
         image.render(answers, manifest)

@@ -1,4 +1,4 @@
-"""Tensors without numpy: an `array.array`, a shape and a dtype name.
+"""Tensors without numpy: a dtype's name, a shape, and bytes.
 
 Neither `typing` nor `dataclasses` is imported anywhere at start-up: together they cost more than
 loading a small model does (10 ms against 2).
@@ -7,6 +7,7 @@ loading a small model does (10 ms against 2).
 from __future__ import annotations
 
 import math
+import struct
 from array import array
 from itertools import chain
 
@@ -14,10 +15,13 @@ from handler.errors import BadRequestError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from typing import Any
 
+    from _typeshed import ReadableBuffer
+
 TYPECODES = {
+    "float16": "e",
     "float32": "f",
     "float64": "d",
     "int8": "b",
@@ -28,11 +32,25 @@ TYPECODES = {
     "uint32": "I",
     "int64": "q",
     "uint64": "Q",
-    "bool": "B",
+    "bool": "?",
 }
-"""dtype name (numpy's) -> array typecode. float16 and strings are left out: no array holds them."""
+"""dtype name (numpy's) -> typecode of `struct`. Strings are left out: no file of ours runs them."""
 
-_FLOATS = frozenset(("float32", "float64"))
+ITEM_SIZES = {name: struct.calcsize(code) for name, code in TYPECODES.items()}
+"""dtype name -> bytes a value."""
+
+FLOATS = frozenset(("float16", "float32", "float64"))
+"""The dtypes that can hold a fraction, NaN and infinities."""
+
+# The top bytes (sign and exponent) that a NaN or an infinity can have; for the wider two dtypes,
+# numbers beyond 1e38 and 1e304 have them as well.
+_SUSPECTS = {
+    "float16": bytes((*range(0x7C, 0x80), *range(0xFC, 0x100))),
+    "float32": b"\x7f\xff",
+    "float64": b"\x7f\xff",
+}
+# Significant digits that may do for a value, and those that always do.
+_DIGITS = {"float16": range(4, 6), "float32": range(7, 10)}
 _JSON_NAMES = {
     "str": "a string",
     "bool": "a boolean",
@@ -53,9 +71,13 @@ class TensorSpec:
         shape: Dimensions, -1 for one that the caller chooses.
         quantization: `(scale, zero_point)` when the model holds small integers here while clients
             speak floats; None when both speak `dtype`.
+
+    Attributes:
+        client_shape: The dimensions that clients may send: `shape`, but for a batch that the model
+            fixes and the predictor splits, which is -1 here.
     """
 
-    __slots__ = ("dtype", "name", "quantization", "shape")
+    __slots__ = ("client_shape", "dtype", "name", "quantization", "shape")
 
     def __init__(
         self,
@@ -66,42 +88,90 @@ class TensorSpec:
     ) -> None:
         self.name = name
         self.dtype = dtype
-        self.shape = shape
+        self.shape = self.client_shape = shape
         self.quantization = quantization
 
     @property
     def client_dtype(self) -> str:
-        """The dtype clients send and receive: float32 where the model's own is quantized."""
+        """The dtype clients send and receive: float32 where the model's own is quantized.
+
+        A protocol that names dtypes may carry the model's own as well, see `Predictor.predict`.
+        """
         return self.dtype if self.quantization is None else "float32"
 
     def accepts(self, shape: tuple[int, ...]) -> bool:
-        """Whether a concrete shape fits, free dimensions taking anything above zero."""
-        return len(shape) == len(self.shape) and all(
-            got > 0 and want in (got, -1) for got, want in zip(shape, self.shape, strict=True)
+        """Whether clients may send such a shape, free dimensions taking anything above zero."""
+        return len(shape) == len(self.client_shape) and all(
+            got > 0 and want in (got, -1)
+            for got, want in zip(shape, self.client_shape, strict=True)
         )
 
 
 class Tensor:
     """Values in row-major order, with the shape and the dtype they are to be read as.
 
+    The data is never copied: a slice of a request's body, at whatever offset, is as good as an
+    array. Values are little-endian, as on every machine that Lambda offers.
+
     Args:
         dtype: One of `TYPECODES`.
-        shape: Concrete dimensions; their product is the number of values.
-        values: An array with that dtype's typecode.
+        shape: Concrete dimensions.
+        data: Anything that holds contiguous bytes: bytes, bytearray, memoryview, array, mmap. As
+            many as shape and dtype say: whoever takes bytes from a client checks that.
+
+    Attributes:
+        data: The same memory as flat bytes (a memoryview of format "B").
     """
 
-    __slots__ = ("dtype", "shape", "values")
+    __slots__ = ("data", "dtype", "shape")
 
-    def __init__(self, dtype: str, shape: tuple[int, ...], values: array[Any]) -> None:
+    def __init__(self, dtype: str, shape: tuple[int, ...], data: ReadableBuffer) -> None:
         self.dtype = dtype
         self.shape = shape
-        self.values = values
+        self.data = memoryview(data).cast("B")
+
+    @classmethod
+    def of(cls, dtype: str, shape: tuple[int, ...], numbers: Iterable[Any]) -> Tensor:
+        """Make a tensor of Python's numbers (or booleans, for bool).
+
+        Raises:
+            OverflowError: A number is outside the dtype's range.
+            TypeError: An integer dtype, and something else than an integer.
+        """
+        if dtype == "float16":
+            values = list(numbers)
+            return cls(dtype, shape, struct.pack(f"<{len(values)}e", *values))
+        return cls(dtype, shape, array("B" if dtype == "bool" else TYPECODES[dtype], numbers))
+
+    @property
+    def size(self) -> int:
+        """How many values the shape says there are."""
+        return math.prod(self.shape)
+
+    @property
+    def values(self) -> Sequence[Any]:
+        """The values as numbers, flat: a view where Python has one for the dtype (not float16)."""
+        if self.dtype == "float16":
+            return struct.unpack(f"<{len(self.data) // 2}e", self.data)
+        return self.data.cast(TYPECODES[self.dtype])  # type: ignore[call-overload,no-any-return]
+
+    def tolist(self) -> list[Any]:
+        """The values as one flat list of Python's numbers, or booleans."""
+        return list(self.values)
 
     def first_non_finite(self) -> int | None:
-        """Position of the first NaN or infinity, or None. One C-speed sum in the usual case."""
-        if self.dtype not in _FLOATS or math.isfinite(sum(self.values)):
+        """Position of the first NaN or infinity, or None.
+
+        Looks at one byte of each value first, in C: 0.3 ms for a 224x224x3 picture, against 5 for a
+        sum.
+        """
+        suspects = _SUSPECTS.get(self.dtype)
+        if suspects is None:
             return None
-        # A sum of large finite float64 may overflow on its own: look at each.
+        size = ITEM_SIZES[self.dtype]
+        top = bytes(self.data)[size - 1 :: size]
+        if not any(byte in top for byte in suspects):
+            return None
         return next((i for i, v in enumerate(self.values) if not math.isfinite(v)), None)
 
 
@@ -121,34 +191,31 @@ def from_nested(value: object, spec: TensorSpec) -> Tensor:
     level: list[Any] = [value]
     for _ in spec.shape:
         if set(map(type, level)) - {list}:
-            _fail(spec, f"expected a list{_at(level, shape, list)}")
+            raise _error(spec, f"expected a list{_at(level, shape, list)}")
         lengths = set(map(len, level))
         if len(lengths) > 1:
             first = len(level[0])
             odd = next(i for i, item in enumerate(level) if len(item) != first)
             place = _place(odd, shape)
-            _fail(spec, f"ragged: a list of {len(level[odd])} at {place}, others have {first}")
+            raise _error(
+                spec, f"ragged: a list of {len(level[odd])} at {place}, others have {first}"
+            )
         shape.append(lengths.pop() if lengths else 0)
         level = list(chain.from_iterable(level))
     dtype = spec.client_dtype
-    allowed = (bool,) if dtype == "bool" else (float, int) if dtype in _FLOATS else (int,)
+    allowed = (bool,) if dtype == "bool" else (float, int) if dtype in FLOATS else (int,)
     if set(map(type, level)).difference(allowed):
-        noun = "numbers" if dtype in _FLOATS else "booleans" if dtype == "bool" else "integers"
-        _fail(spec, f"expected {noun}{_at(level, shape, *allowed)}")
+        noun = "numbers" if dtype in FLOATS else "booleans" if dtype == "bool" else "integers"
+        raise _error(spec, f"expected {noun}{_at(level, shape, *allowed)}")
     try:
-        values = array(TYPECODES[dtype], level)
+        return Tensor.of(dtype, tuple(shape), level)
     except OverflowError:
-        _fail(spec, f"holds a number outside the range of {dtype}")
-    return Tensor(dtype, tuple(shape), values)
+        raise _error(spec, f"holds a number outside the range of {dtype}") from None
 
 
 def to_values(tensor: Tensor) -> list[Any]:
-    """The values as one flat list of Python's own numbers."""
-    if tensor.dtype == "float32":
-        return _shortest(tensor.values)
-    if tensor.dtype == "bool":
-        return list(map(bool, tensor.values))
-    return tensor.values.tolist()
+    """The values as one flat list of Python's own numbers, floats as short as they can be said."""
+    return _shortest(tensor) if tensor.dtype in _DIGITS else tensor.tolist()
 
 
 def to_nested(tensor: Tensor) -> object:
@@ -165,26 +232,28 @@ def zeros(spec: TensorSpec) -> Tensor:
     """A tensor of zeros a spec accepts, free dimensions set to 1."""
     shape = tuple(1 if size == -1 else size for size in spec.shape)
     dtype = spec.client_dtype
-    code = TYPECODES[dtype]
-    return Tensor(dtype, shape, array(code, [0]) * math.prod(shape))
+    return Tensor(dtype, shape, bytes(ITEM_SIZES[dtype] * math.prod(shape)))
 
 
-def _shortest(values: array[float]) -> list[float]:
-    """Floats whose text is short and gives back the same float32: 0.1, not 0.10000000149011612."""
-    short = [float(f"{value:.7g}") for value in values]
-    for digits in (8, 9):
-        again = array("f", short)
-        if again == values:
+def _shortest(tensor: Tensor) -> list[float]:
+    """Floats whose text is short and gives back the same bits: 0.1, not 0.10000000149011612."""
+    values = tensor.values
+    few, *more = _DIGITS[tensor.dtype]
+    short = [float(f"{value:.{few}g}") for value in values]
+    for digits in more:
+        again = Tensor.of(tensor.dtype, tensor.shape, short)
+        if again.data == tensor.data:
             break
-        for i, (got, want) in enumerate(zip(again, values, strict=True)):
+        for i, (got, want) in enumerate(zip(again.values, values, strict=True)):
             if got != want:
                 short[i] = float(f"{want:.{digits}g}")
     return short
 
 
-def _fail(spec: TensorSpec, what: str) -> None:
-    raise BadRequestError(
-        f"input '{spec.name}' (expected {spec.client_dtype} of shape {list(spec.shape)}): {what}"
+def _error(spec: TensorSpec, what: str) -> BadRequestError:
+    return BadRequestError(
+        f"input '{spec.name}' (expected {spec.client_dtype} of shape {list(spec.client_shape)}): "
+        f"{what}"
     )
 
 

@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from handler.manifest import Manifest
+    from handler.manifest import Manifest, Signature
     from handler.tensor import Tensor
 
 _HEADERS = {"content-type": "application/json"}
@@ -46,7 +46,7 @@ class HttpBackend:
         self._timeout = remote.timeout_seconds(settings)
         self._local = threading.local()
 
-    def run(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def run(self, tensors: Mapping[str, Tensor], signature: Signature) -> dict[str, Tensor]:
         """Answer with every output, for inputs that the predictor has checked.
 
         Raises:
@@ -54,7 +54,7 @@ class HttpBackend:
             BackendTimeoutError: It took longer than BACKEND_TIMEOUT_MS.
             NotReadyError: It cannot be reached, or failed.
         """
-        body = remote.write_request(tensors)
+        body = remote.write_request(tensors, signature, self._manifest)
         kept = getattr(self._local, "connection", None)
         try:
             status, answer = self._post(kept, body)
@@ -62,7 +62,7 @@ class HttpBackend:
             raise BackendTimeoutError("the model's backend took too long") from error
         except (OSError, http.client.HTTPException) as error:
             raise NotReadyError("the model's backend cannot be reached; try again") from error
-        return remote.read_answer(status, answer, self._manifest)
+        return remote.read_answer(status, answer, signature)
 
     def close(self) -> None:
         """Close this thread's connection."""

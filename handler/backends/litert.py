@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import os
-from array import array
 from threading import Lock
 
 from handler.errors import LiteRtError, StartupError
 from handler.litert import Model, Port
-from handler.tensor import TYPECODES, Tensor, TensorSpec
+from handler.quantization import LIMITS, Quantizer, dequantize
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import Any
 
-    from handler.manifest import Manifest
-
-_REMEMBERED = 65_536
-_LIMITS = {"int8": (-128, 127), "uint8": (0, 255), "int16": (-32768, 32767)}
+    from handler.manifest import Manifest, Signature
+    from handler.tensor import Tensor, TensorSpec
 
 
 class LiteRtBackend:
@@ -32,80 +28,59 @@ class LiteRtBackend:
         manifest: What model.json says.
         directory: Folder that holds model.tflite.
         library: Path of libLiteRt.so.
+        threads: How many threads a run may use.
 
     Raises:
         StartupError: The file is not there, is not the one model.json describes, or LiteRT refuses
             it.
     """
 
-    def __init__(self, manifest: Manifest, directory: str, library: str) -> None:
+    def __init__(self, manifest: Manifest, directory: str, library: str, threads: int = 1) -> None:
         path = os.path.join(directory, "model.tflite")  # noqa: PTH118 - pathlib costs 4 ms
         _check_digest(path, manifest.sha256)
         try:
-            self._model = Model(library, path, manifest.signature)
+            self._model = Model(library, path, manifest.signatures, threads)
         except LiteRtError as error:
             raise StartupError(f"cannot load {path}: {error}") from error
-        self._inputs = manifest.inputs
-        self._outputs = manifest.outputs
-        _check_ports("input", self._model.inputs, manifest.inputs)
-        _check_ports("output", self._model.outputs, manifest.outputs)
+        for name, signature in manifest.signatures.items():
+            _check_ports("input", self._model.inputs(name), signature.inputs)
+            _check_ports("output", self._model.outputs(name), signature.outputs)
         self._quantizers = {
-            spec.name: _Quantizer(spec.quantization, _LIMITS[spec.dtype])
-            for spec in manifest.inputs
+            (name, spec.name): Quantizer(spec)
+            for name, signature in manifest.signatures.items()
+            for spec in signature.inputs
             if spec.quantization is not None
         }
         self._lock = Lock()
 
-    def run(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def run(self, tensors: Mapping[str, Tensor], signature: Signature) -> dict[str, Tensor]:
         """Answer with every output, for inputs that the predictor has checked.
+
+        Quantized outputs are answered as floats, but to a client that sent a quantized input as
+        integers, as integers.
 
         Raises:
             BadRequestError: The model cannot run on this combination of shapes.
             LiteRtError: LiteRT failed.
         """
-        values = {}
-        for spec in self._inputs:
-            tensor = tensors[spec.name]
-            numbers = tensor.values
+        own = dict(tensors)
+        raw = False
+        for spec in signature.inputs:
             if spec.quantization is not None:
-                numbers = self._quantizers[spec.name].quantize(numbers, TYPECODES[spec.dtype])
-            values[spec.name] = (tensor.shape, numbers)
+                raw = raw or own[spec.name].dtype == spec.dtype
+                quantizer = self._quantizers[signature.name, spec.name]
+                own[spec.name] = quantizer.quantize(own[spec.name])
         with self._lock:
-            results = self._model.run(values)
-        answers = {}
-        for spec in self._outputs:
-            shape, numbers = results[spec.name]
-            answers[spec.name] = Tensor(spec.client_dtype, shape, _dequantize(numbers, spec))
-        return answers
+            results = self._model.run(signature.name, own)
+        return {
+            spec.name: results[spec.name] if raw else dequantize(results[spec.name], spec)
+            for spec in signature.outputs
+        }
 
-
-class _Quantizer(dict[float, int]):
-    """Float -> integer, remembered: a picture has 256 different values in 150,000 pixels."""
-
-    def __init__(self, scheme: tuple[float, int], limits: tuple[int, int]) -> None:
-        super().__init__()
-        self._scale, self._zero_point = scheme
-        self._low, self._high = limits
-
-    def __missing__(self, value: float) -> int:
-        exact = value / self._scale + self._zero_point
-        # A value far outside the calibrated range saturates, as in LiteRT itself.
-        number = round(min(max(exact, self._low), self._high))
-        self[value] = number
-        return number
-
-    def quantize(self, values: array[Any], typecode: str) -> array[Any]:
-        """All of them, as an array of that typecode."""
-        if len(self) > _REMEMBERED:
-            self.clear()
-        return array(typecode, map(self.__getitem__, values))
-
-
-def _dequantize(values: array[Any], spec: TensorSpec) -> array[Any]:
-    if spec.quantization is None:
-        return values
-    scale, zero_point = spec.quantization
-    return array("f", [(value - zero_point) * scale for value in values])
+    def close(self) -> None:
+        """Free the model."""
+        with self._lock:
+            self._model.close()
 
 
 def _check_digest(path: str, expected: str) -> None:
@@ -132,5 +107,5 @@ def _check_ports(side: str, ports: Sequence[Port], specs: Sequence[TensorSpec]) 
             f"model.json's {side}s {declared} are not model.tflite's {actual}: run convert again"
         )
     for spec in specs:
-        if spec.quantization is not None and spec.dtype not in _LIMITS:
+        if spec.quantization is not None and spec.dtype not in LIMITS:
             raise StartupError(f"model.json: '{spec.name}' is quantized as {spec.dtype}")

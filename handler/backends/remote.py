@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from handler.errors import BadRequestError, NotReadyError, StartupError
 from handler.protocols import strict_json, tfserving
+from handler.quantization import dequantize
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from handler.manifest import Manifest
+    from handler.manifest import Manifest, Signature
     from handler.tensor import Tensor
 
 # Only these blame the values; a 404 or a 403 from over there is a mistake in our own settings.
@@ -43,12 +44,17 @@ def setting(settings: Mapping[str, str], name: str, backend: str) -> str:
     return value
 
 
-def write_request(tensors: Mapping[str, Tensor]) -> bytes:
-    """The request's body."""
-    return strict_json.render(tfserving.render_request(tensors))
+def write_request(tensors: Mapping[str, Tensor], signature: Signature, manifest: Manifest) -> bytes:
+    """The request's body. What came as a quantized model's integers goes on as floats."""
+    floats = {spec.name: dequantize(tensors[spec.name], spec) for spec in signature.inputs}
+    document = tfserving.render_request(floats)
+    # Left out where it says nothing new: not every server that speaks this protocol reads it.
+    if signature.name != manifest.signature:
+        document["signature_name"] = signature.name
+    return strict_json.render(document)
 
 
-def read_answer(status: int, body: bytes, manifest: Manifest) -> dict[str, Tensor]:
+def read_answer(status: int, body: bytes, signature: Signature) -> dict[str, Tensor]:
     """The answer's tensors, or the error to answer with.
 
     Raises:
@@ -60,10 +66,10 @@ def read_answer(status: int, body: bytes, manifest: Manifest) -> dict[str, Tenso
     if status != _OK:
         raise NotReadyError(f"the model's backend answered {status}; try again")
     try:
-        tensors = tfserving.parse_answer(strict_json.parse(body), manifest.outputs)
+        tensors = tfserving.parse_answer(strict_json.parse(body), signature.outputs)
     except BadRequestError as error:
         raise NotReadyError(_STRANGER) from error
-    if not all(spec.accepts(tensors[spec.name].shape) for spec in manifest.outputs):
+    if not all(spec.accepts(tensors[spec.name].shape) for spec in signature.outputs):
         raise NotReadyError(_STRANGER)
     return tensors
 

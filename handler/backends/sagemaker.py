@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from handler.manifest import Manifest
+    from handler.manifest import Manifest, Signature
     from handler.tensor import Tensor
 
 _CONNECT_SECONDS = 5
@@ -52,7 +52,7 @@ class SageMakerBackend:
         except exceptions.BotoCoreError as error:
             raise StartupError(f"cannot make a SageMaker client: {error}") from error
 
-    def run(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def run(self, tensors: Mapping[str, Tensor], signature: Signature) -> dict[str, Tensor]:
         """Answer with every output, for inputs that the predictor has checked.
 
         Raises:
@@ -65,7 +65,7 @@ class SageMakerBackend:
                 EndpointName=self._endpoint,
                 ContentType="application/json",
                 Accept="application/json",
-                Body=remote.write_request(tensors),
+                Body=remote.write_request(tensors, signature, self._manifest),
             )
             body = answer["Body"].read()
         except (
@@ -75,10 +75,10 @@ class SageMakerBackend:
             raise BackendTimeoutError("the model's backend took too long") from error
         except self._exceptions.ClientError as error:
             status, body = _model_error(error.response)
-            return remote.read_answer(status, body, self._manifest)
+            return remote.read_answer(status, body, signature)
         except self._exceptions.BotoCoreError as error:
             raise NotReadyError("the model's backend cannot be reached; try again") from error
-        return remote.read_answer(200, body, self._manifest)
+        return remote.read_answer(200, body, signature)
 
     def close(self) -> None:
         """Close every connection."""

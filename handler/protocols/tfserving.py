@@ -183,7 +183,7 @@ def _check_names(named: dict[str, Any], names: list[str], where: str) -> None:
 
 def _describe(spec: TensorSpec) -> dict[str, object]:
     dtype = spec.client_dtype
-    dims = [{"size": str(size), "name": ""} for size in spec.shape]
+    dims = [{"size": str(size), "name": ""} for size in spec.client_shape]
     return {
         "dtype": _DT.get(dtype, f"DT_{dtype.upper()}"),
         "tensor_shape": {"dim": dims, "unknown_rank": False},

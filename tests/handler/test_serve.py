@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from handler.manifest import Signature
 from handler.serve import Server
 from handler.service import Service
 from handler.tensor import Tensor
@@ -190,10 +191,10 @@ def test_a_stop_waits_for_what_is_under_way(digits_service: Service) -> None:
     entered, release = threading.Event(), threading.Event()
 
     class Slow:
-        def run(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        def run(self, tensors: Mapping[str, Tensor], signature: Signature) -> dict[str, Tensor]:
             entered.set()
             assert release.wait(10)
-            return digits_service.predictor.backend.run(tensors)
+            return digits_service.predictor.backend.run(tensors, signature)
 
     with Server("127.0.0.1", 0, Service(digits_service.manifest, Slow())) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})

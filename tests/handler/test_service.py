@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handler.errors import StartupError
+from handler.manifest import Signature
 from handler.service import Request, Service, open_service
 from handler.tensor import Tensor
 
@@ -18,8 +19,8 @@ def test_our_own_bug_is_a_500_that_tells_nothing(
     """The client sees no text, no path and no type; the log has the frames but not the message."""
 
     class Broken:
-        def run(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-            raise ValueError(tensors["ids"].values[0])
+        def run(self, tensors: Mapping[str, Tensor], signature: Signature) -> dict[str, Tensor]:
+            raise ValueError(tensors["ids"].values[0], signature)
 
     service = Service(tiny_service.manifest, Broken())
     body = json.dumps({"inputs": {"a": [[1]], "b": [[1]], "ids": [31337]}}).encode()

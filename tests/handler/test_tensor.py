@@ -19,7 +19,7 @@ def test_nested_lists_become_row_major_values() -> None:
     """Lists of lists are read row by row, and the shape is what they are."""
     tensor = from_nested([[1, 2.5], [3, 4]], _spec())
 
-    assert ((2, 2), [1, 2.5, 3, 4]) == (tensor.shape, tensor.values.tolist())
+    assert ((2, 2), [1, 2.5, 3, 4]) == (tensor.shape, tensor.tolist())
 
 
 @pytest.mark.parametrize(
@@ -110,4 +110,4 @@ def test_zeros_fill_free_dimensions_with_one() -> None:
     """The smallest tensor a signature accepts has size 1 where the caller may choose."""
     tensor = zeros(_spec("int32", (-1, 3)))
 
-    assert ((1, 3), [0, 0, 0]) == (tensor.shape, tensor.values.tolist())
+    assert ((1, 3), [0, 0, 0]) == (tensor.shape, tensor.tolist())

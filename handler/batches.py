@@ -1,0 +1,77 @@
+"""Any number of rows through a model that runs a fixed number of them at once.
+
+Rows go through in groups of the model's batch. The last group is filled up with copies of its last
+row, whose answers are dropped: a row's answer does not depend on its neighbours in a model that was
+trained on shuffled batches, and a real row cannot make the numbers misbehave as zeros could.
+"""
+
+from __future__ import annotations
+
+from handler.errors import BadRequestError, LiteRtError
+from handler.tensor import Tensor
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from handler.manifest import Signature
+
+
+def rows(tensors: Mapping[str, Tensor]) -> int:
+    """The batch: the first tensor's leading dimension; 1 for a scalar, or for no tensors."""
+    return next((tensor.shape[0] for tensor in tensors.values() if tensor.shape), 1)
+
+
+def split(tensors: Mapping[str, Tensor], signature: Signature) -> Iterator[Mapping[str, Tensor]]:
+    """Give groups of exactly `signature.batch` rows, without copying them.
+
+    Args:
+        tensors: Checked inputs, at least one.
+        signature: One that fixes its batch.
+
+    Raises:
+        BadRequestError: The inputs differ in their number of rows.
+    """
+    counts = {tensor.shape[0] for tensor in tensors.values()}
+    if len(counts) > 1:
+        sizes = ", ".join(f"'{name}' {tensor.shape[0]}" for name, tensor in tensors.items())
+        raise BadRequestError(f"the inputs differ in their number of rows: {sizes}")
+    (count,) = counts
+    if count == signature.batch:
+        yield tensors
+        return
+    for start in range(0, count, signature.batch):
+        yield {
+            name: _group(tensor, start, min(start + signature.batch, count), signature.batch)
+            for name, tensor in tensors.items()
+        }
+
+
+def join(answers: Sequence[Mapping[str, Tensor]], count: int) -> dict[str, Tensor]:
+    """Put the groups' answers together, and drop those of rows that only filled the last one up.
+
+    Raises:
+        LiteRtError: An output does not have a row for each that went in.
+    """
+    joined = {}
+    for name, first in answers[0].items():
+        if len(answers) == 1 and first.shape[:1] == (count,):
+            joined[name] = first
+            continue
+        tensors = [answer[name] for answer in answers]
+        if sum(tensor.shape[0] for tensor in tensors) < count:
+            raise LiteRtError(f"output '{name}' has fewer rows than went in")
+        width = len(first.data) // first.shape[0]
+        data = b"".join(tensor.data for tensor in tensors)
+        joined[name] = Tensor(first.dtype, (count, *first.shape[1:]), data[: count * width])
+    return joined
+
+
+def _group(tensor: Tensor, start: int, stop: int, size: int) -> Tensor:
+    width = len(tensor.data) // tensor.shape[0]
+    data = tensor.data[start * width : stop * width]
+    shape = (size, *tensor.shape[1:])
+    if stop - start == size:
+        return Tensor(tensor.dtype, shape, data)
+    last = tensor.data[(stop - 1) * width : stop * width]
+    return Tensor(tensor.dtype, shape, b"".join((data, *[last] * (size - stop + start))))

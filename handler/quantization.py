@@ -1,0 +1,55 @@
+"""Floats <-> the small integers a quantized model holds, by its scale and zero point."""
+
+from __future__ import annotations
+
+from array import array
+
+from handler.tensor import TYPECODES, Tensor
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from handler.tensor import TensorSpec
+
+_REMEMBERED = 65_536
+LIMITS = {"int8": (-128, 127), "uint8": (0, 255), "int16": (-32768, 32767)}
+"""The dtypes that a quantized input or output can have, and the least and greatest of each."""
+
+
+class Quantizer(dict[float, int]):
+    """Float -> integer, remembered: a picture has 256 different values in 150,000 pixels.
+
+    Args:
+        spec: One with a quantization.
+    """
+
+    def __init__(self, spec: TensorSpec) -> None:
+        super().__init__()
+        assert spec.quantization is not None  # noqa: S101 - what the type cannot say
+        self._scale, self._zero_point = spec.quantization
+        self._dtype = spec.dtype
+        self._low, self._high = LIMITS[spec.dtype]
+
+    def __missing__(self, value: float) -> int:
+        exact = value / self._scale + self._zero_point
+        # A value far outside the calibrated range saturates, as in LiteRT itself.
+        number = round(min(max(exact, self._low), self._high))
+        self[value] = number
+        return number
+
+    def quantize(self, tensor: Tensor) -> Tensor:
+        """A float32 tensor as the model's integers; one that holds them already as it is."""
+        if tensor.dtype == self._dtype:
+            return tensor
+        if len(self) > _REMEMBERED:
+            self.clear()
+        numbers = array(TYPECODES[self._dtype], map(self.__getitem__, tensor.values))
+        return Tensor(self._dtype, tensor.shape, numbers)
+
+
+def dequantize(tensor: Tensor, spec: TensorSpec) -> Tensor:
+    """The model's integers as float32; a tensor that is not quantized, or is float32, as it is."""
+    if spec.quantization is None or tensor.dtype == "float32":
+        return tensor
+    scale, zero_point = spec.quantization
+    numbers = array("f", [(value - zero_point) * scale for value in tensor.values])
+    return Tensor("float32", tensor.shape, numbers)
