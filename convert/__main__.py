@@ -9,13 +9,18 @@ import faulthandler
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn, TypeVar
 
+from convert import fields as field
+from convert import metric
+from convert.budget import Budget, Prefer
 from convert.errors import BudgetError, ConvertError, OptionError
 from convert.fingerprint import fingerprint
 from convert.recipe import AUTO, Scheme
+
+_Value = TypeVar("_Value")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -49,10 +54,22 @@ def _run(options: argparse.Namespace) -> None:
 
     asked = request.build(
         options.model,
-        wanted=options.recipe,
-        calibration=options.calibration,
-        evaluation=options.evaluation,
-        max_drop=options.max_accuracy_drop,
+        request.Options(
+            recipe=options.recipe,
+            signature=options.signature,
+            calibration=options.calibration,
+            evaluation=options.evaluation,
+            training=options.training,
+            metric=options.metric,
+            lower_is_better=options.lower_is_better,
+            budget=Budget(
+                max_accuracy_drop=options.max_accuracy_drop,
+                min_agreement=options.min_agreement,
+                max_size=options.max_size,
+                max_latency_ms=options.max_latency_ms,
+            ),
+            prefer=options.prefer,
+        ),
     )
     if options.check:
         return
@@ -78,10 +95,49 @@ def _parser() -> argparse.ArgumentParser:
         default=AUTO,
         help=f"{AUTO} (default: try all), {', '.join(Scheme)}, with +mixed, with +pruneNN",
     )
-    parser.add_argument("--calibration", type=Path, metavar="NPZ", help="example inputs")
+    parser.add_argument(
+        "--signature", metavar="NAME", help="which of the model's signatures to serve"
+    )
+    parser.add_argument(
+        "--calibration", type=Path, metavar="DATA", help=".npz, .csv or pictures: example inputs"
+    )
     parser.add_argument("--evaluation", type=Path, metavar="NPZ", help="held-out inputs and `y`")
     parser.add_argument(
-        "--max-accuracy-drop", type=_share, metavar="SHARE", help="the budget, from 0 to 1"
+        "--training", type=Path, metavar="NPZ", help="inputs and `y`, to fine-tune what was pruned"
+    )
+    parser.add_argument("--metric", metavar="NAME", help=metric.RULE.partition(" or {")[0])
+    parser.add_argument(
+        "--lower-is-better", action="store_true", help="of a metric that is a function of your own"
+    )
+    parser.add_argument(
+        "--max-accuracy-drop",
+        type=_of(field.not_negative, "a number from 0 to 1"),
+        metavar="SHARE",
+        help="budget: how much worse by the metric",
+    )
+    parser.add_argument(
+        "--min-agreement",
+        type=_of(field.share, "a number from 0 to 1"),
+        metavar="SHARE",
+        help="budget: how many answers must be the original's",
+    )
+    parser.add_argument(
+        "--max-size",
+        type=_of(field.size, field.SIZE_RULE),
+        metavar="SIZE",
+        help='budget: of the file, such as "2 MB"',
+    )
+    parser.add_argument(
+        "--max-latency-ms",
+        type=_of(field.positive, "a number of milliseconds above 0"),
+        metavar="MS",
+        help="budget: median of one call on one thread of this machine",
+    )
+    parser.add_argument(
+        "--prefer",
+        type=Prefer,
+        choices=list(Prefer),
+        help="of the candidates inside the budget, the smallest (default) or the fastest",
     )
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="where the results go")
     parser.add_argument(
@@ -93,11 +149,19 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _share(text: str) -> float:
-    number = float(text)
-    if not 0 <= number <= 1:
-        raise argparse.ArgumentTypeError(f"{text}: expected a number from 0 to 1")
-    return number
+def _of(parse: Callable[[Any], _Value | None], expected: str) -> Callable[[str], _Value]:
+    """Makes an option's type of a card's parser."""
+
+    def take(text: str) -> _Value:
+        try:
+            parsed = parse(float(text))
+        except ValueError:  # no number; a size may be a text
+            parsed = parse(text)
+        if parsed is None:
+            raise argparse.ArgumentTypeError(f"{text}: expected {expected}")
+        return parsed
+
+    return take
 
 
 def _say(line: str) -> None:

@@ -1,48 +1,22 @@
 """model.yaml, the card: what its author knows about a model that the model file does not say."""
 
-import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import yaml
 
+from convert import budget, metric
+from convert import fields as field
+from convert.budget import UNLIMITED, Budget, Prefer
 from convert.errors import CardError
+from convert.fields import Fields
+from convert.metric import Kind, Metric, Task
 
 FILE_NAME = "model.yaml"
 NAME_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,64}")
-DEFAULT_MAX_DROP = 0.01
-
-_Value = TypeVar("_Value")
-
-
-class Task(StrEnum):
-    """What the model's scores mean."""
-
-    CLASSIFICATION = "classification"
-    """The last axis holds one score a class (or one probability, for two classes)."""
-    REGRESSION = "regression"
-    """The output is the quantity itself."""
-
-
-class Metric(StrEnum):
-    """How good a model is on the evaluation data."""
-
-    ACCURACY = "accuracy"
-    """Share of answers that are right; classification only. More is better."""
-    MSE = "mse"
-    """Mean squared error; regression only. Less is better."""
-    MAE = "mae"
-    """Mean absolute error; regression only. Less is better."""
-
-
-METRICS = {
-    Task.CLASSIFICATION: (Metric.ACCURACY,),
-    Task.REGRESSION: (Metric.MSE, Metric.MAE),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,24 +52,30 @@ class Card:
     Attributes:
         name: The {model} in URLs.
         model: The model file or folder.
-        calibration: Example inputs, or None.
+        signature: Which of the model's signatures is served, or None for its default.
+        calibration: Example inputs (.npz, .csv or a folder of pictures), or None.
         evaluation: Held-out inputs with targets, or None.
+        training: Inputs with targets to fine-tune a pruned model on, or None.
         task: What the scores mean, or None to tell from the targets.
         metric: How candidates are judged, or None for the task's first.
-        max_drop: The budget, or None for the default.
+        budget: What a candidate may cost and lose.
+        prefer: Which candidate inside the budget is taken, or None for the smallest.
         picture: How a picture becomes the input, or None when inputs are not pictures.
         labels: One for each class, or None.
     """
 
     name: str
     model: Path
-    calibration: Path | None
-    evaluation: Path | None
-    task: Task | None
-    metric: Metric | None
-    max_drop: float | None
-    picture: Picture | None
-    labels: tuple[str, ...] | None
+    signature: str | None = None
+    calibration: Path | None = None
+    evaluation: Path | None = None
+    training: Path | None = None
+    task: Task | None = None
+    metric: Metric | None = None
+    budget: Budget = UNLIMITED
+    prefer: Prefer | None = None
+    picture: Picture | None = None
+    labels: tuple[str, ...] | None = None
 
 
 def read(path: Path) -> Card:
@@ -111,99 +91,82 @@ def read(path: Path) -> Card:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise CardError(f"{path}: not YAML: {error}") from error
     if not isinstance(parsed, dict):
-        raise CardError(f"{path}: expected keys such as `name` and `model`, got {_shown(parsed)}")
-    fields = _Fields(parsed)
+        raise CardError(
+            f"{path}: expected keys such as `name` and `model`, got {field.shown(parsed)}"
+        )
+    fields = Fields(parsed)
     card = _card(fields, path.parent)
     if fields.faults or card is None:
         raise CardError(f"{path}: {'; '.join(fields.faults)}")
     return card
 
 
-class _Fields:
-    """Takes values out of a mapping by key, and collects what is wrong with them."""
-
-    def __init__(self, values: Mapping[Any, Any], prefix: str = "") -> None:
-        self._left = dict(values)
-        self._prefix = prefix
-        self._known: list[str] = []
-        self.faults: list[str] = []
-
-    def take(self, key: str, expected: str, parse: Callable[[Any], _Value | None]) -> _Value | None:
-        """Returns the parsed value; None when it is absent, null, or faulty."""
-        self._known.append(key)
-        value = self._left.pop(key, None)
-        if value is None:
-            return None
-        parsed = parse(value)
-        if parsed is None:
-            self.faults.append(f"{self._prefix}{key}: expected {expected}, got {_shown(value)}")
-        return parsed
-
-    def require(self, key: str, expected: str) -> None:
-        """Notes the key's absence; call it before `take`."""
-        if self._left.get(key) is None:
-            self.faults.append(f"{self._prefix}{key}: missing, expected {expected}")
-
-    def finish(self) -> None:
-        """Notes the keys that nobody took."""
-        known = ", ".join(self._known)
-        self.faults.extend(
-            f"{self._prefix}{key}: unknown key (known here: {known})" for key in self._left
-        )
-
-
-def _card(fields: _Fields, folder: Path) -> Card | None:
+def _card(fields: Fields, folder: Path) -> Card | None:
     name_rule = f"1 to 64 letters, digits, `_` or `-` ({NAME_PATTERN.pattern})"
     fields.require("name", name_rule)
     name = fields.take("name", name_rule, _name)
     model_rule = "the path of a .keras, .h5 or .tflite file, or of a SavedModel folder"
     fields.require("model", model_rule)
-    model = fields.take("model", model_rule, _text)
-    calibration = fields.take("calibration", "the path of an .npz file", _text)
-    evaluation = fields.take("evaluation", "the path of an .npz file", _text)
-    task = fields.take("task", " or ".join(Task), _member(Task))
-    metric = fields.take("metric", ", ".join(Metric), _member(Metric))
-    budget = fields.take("budget", "a mapping such as {max_accuracy_drop: 0.01}", _mapping)
-    max_drop = _budget(fields, budget)
-    picture = _picture(
-        fields, fields.take("picture", "a mapping of width, height, color, range", _mapping)
+    model = fields.take("model", model_rule, field.text)
+    signature = fields.take("signature", "the name of one of the model's signatures", field.text)
+    calibration = fields.take(
+        "calibration", "the path of an .npz or .csv file or of a folder of pictures", field.text
     )
-    labels = fields.take("labels", 'a list of texts such as ["cat", "dog"] (quote numbers)', _texts)
-    if task is not None and metric is not None and metric not in METRICS[task]:
-        fit = " or ".join(METRICS[task])
-        fields.faults.append(f"metric: {metric} does not fit task {task}, expected {fit}")
+    evaluation = fields.take("evaluation", "the path of an .npz file", field.text)
+    training = fields.take("training", "the path of an .npz file", field.text)
+    task = fields.take("task", " or ".join(Task), field.member(Task))
+    scored = fields.take("metric", metric.RULE, lambda value: metric.parse(value, folder))
+    limits = _budget(fields, scored)
+    prefer = fields.take("prefer", " or ".join(Prefer), field.member(Prefer))
+    picture = _picture(
+        fields, fields.take("picture", "a mapping of width, height, color, range", field.mapping)
+    )
+    labels = fields.take(
+        "labels", 'a list of texts such as ["cat", "dog"] (quote numbers)', field.texts
+    )
+    if task is not None and scored is not None and scored.task not in (None, task):
+        fields.faults.append(f"metric: {scored} does not fit task {task}, which {fitting(task)}")
     fields.finish()
     if name is None or model is None:
         return None
     return Card(
         name=name,
         model=folder / model,
+        signature=signature,
         calibration=None if calibration is None else folder / calibration,
         evaluation=None if evaluation is None else folder / evaluation,
+        training=None if training is None else folder / training,
         task=task,
-        metric=metric,
-        max_drop=max_drop,
+        metric=scored,
+        budget=limits,
+        prefer=prefer,
         picture=picture,
         labels=labels,
     )
 
 
-def _budget(fields: _Fields, budget: Mapping[Any, Any] | None) -> float | None:
-    if budget is None:
-        return None
-    inner = _Fields(budget, "budget.")
-    rule = "a number from 0 to 1"
-    inner.require("max_accuracy_drop", rule)
-    max_drop = inner.take("max_accuracy_drop", rule, _share)
-    inner.finish()
-    fields.faults.extend(inner.faults)
-    return max_drop
+def fitting(task: Task) -> str:
+    """Says which metrics fit a task."""
+    if task is Task.REGRESSION:
+        return "is judged by mse, mae or a function of your own"
+    return "is judged by accuracy, topK, f1, mean_iou or a function of your own"
 
 
-def _picture(fields: _Fields, picture: Mapping[Any, Any] | None) -> Picture | None:
+def _budget(fields: Fields, scored: Metric | None) -> Budget:
+    rule = "a mapping such as {max_accuracy_drop: 0.01}"
+    values = fields.take("budget", rule, field.mapping)
+    if values is None:
+        return UNLIMITED
+    of_function = scored is not None and scored.kind is Kind.FUNCTION
+    limits, faults = budget.parse(values, of_function=of_function)
+    fields.faults.extend(faults)
+    return limits
+
+
+def _picture(fields: Fields, picture: Mapping[Any, Any] | None) -> Picture | None:
     if picture is None:
         return None
-    inner = _Fields(picture, "picture.")
+    inner = Fields(picture, "picture.")
     rules = {
         "width": "a whole number of pixels from 1 to 4096",
         "height": "a whole number of pixels from 1 to 4096",
@@ -223,44 +186,8 @@ def _picture(fields: _Fields, picture: Mapping[Any, Any] | None) -> Picture | No
     return Picture(width=width, height=height, color=color, range=scale)
 
 
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."  # noqa: PLR2004  a line stays readable
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
-
-
 def _name(value: object) -> str | None:
     return value if isinstance(value, str) and NAME_PATTERN.fullmatch(value) else None
-
-
-def _texts(value: object) -> tuple[str, ...] | None:
-    if not isinstance(value, list) or not value:
-        return None
-    texts = tuple(text for text in value if isinstance(text, str))
-    return texts if len(texts) == len(value) else None
-
-
-def _mapping(value: object) -> Mapping[Any, Any] | None:
-    return value if isinstance(value, dict) else None
-
-
-def _number(value: object) -> float | None:
-    # YAML's true is Python's 1: a bool here is a slip, not a number.
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    try:
-        number = float(value)
-    except OverflowError:  # an int of hundreds of digits
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _share(value: object) -> float | None:
-    number = _number(value)
-    return number if number is not None and 0 <= number <= 1 else None
 
 
 def _side(value: object) -> int | None:
@@ -272,12 +199,5 @@ def _side(value: object) -> int | None:
 def _range(value: object) -> tuple[float, float] | None:
     if not isinstance(value, list) or len(value) != 2:  # noqa: PLR2004  stated in the rule
         return None
-    low, high = _number(value[0]), _number(value[1])
+    low, high = field.number(value[0]), field.number(value[1])
     return None if low is None or high is None or low == high else (low, high)
-
-
-_Choice = TypeVar("_Choice", bound=StrEnum)
-
-
-def _member(choices: type[_Choice]) -> Callable[[Any], _Choice | None]:
-    return lambda value: choices(value) if value in list(choices) else None

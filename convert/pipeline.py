@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from convert import data, quantize, request, score
-from convert.card import Metric, Task
 from convert.choose import Candidate, choose
 from convert.data import Examples
 from convert.errors import ModelError
 from convert.litert import LiteRtModel
 from convert.load import Source, load
+from convert.metric import Metric, Task
 from convert.quiet import quiet
 from convert.recipe import Recipe
 from convert.report import Report, progress
@@ -78,7 +78,7 @@ def convert(asked: Request, scratch: Path, say: Say) -> dict[str, bytes]:
     report = Report(
         name=about.name,
         metric=metric,
-        max_drop=asked.max_drop if judge else None,
+        max_drop=asked.budget.max_accuracy_drop if judge else None,
         rows=judge.examples.rows if judge else 0,
         original_size=source.size,
         original_metric=judge.value if judge else None,
@@ -86,7 +86,9 @@ def convert(asked: Request, scratch: Path, say: Say) -> dict[str, bytes]:
         candidates=candidates,
         not_tried=asked.plan.not_tried,
     )
-    chosen, content = choose(candidates, asked.max_drop, report.to_markdown(None))
+    chosen, content = choose(
+        candidates, asked.budget.max_accuracy_drop or 0.0, report.to_markdown(None)
+    )
     say(f"chosen: {chosen}")
     return {
         "model.tflite": content,
@@ -109,7 +111,7 @@ def _judge(asked: Request, source: Source) -> _Judge | None:
         examples=examples,
         task=task,
         metric=metric,
-        max_drop=asked.max_drop,
+        max_drop=asked.budget.max_accuracy_drop or 0.0,
         given=given,
         targets=targets,
         value=score.measure(metric, given, targets),

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from convert.card import Metric
 from convert.choose import Candidate
 from convert.litert import THREADS
+from convert.metric import Metric
 from convert.recipe import Recipe
 
 SCHEMA = 1
@@ -44,7 +44,7 @@ class Report:
         return {
             "schema": SCHEMA,
             "model": self.name,
-            "metric": self.metric,
+            "metric": None if self.metric is None else str(self.metric),
             "budget": None if self.max_drop is None else {"max_accuracy_drop": self.max_drop},
             "evaluation_rows": self.rows,
             "latency_threads": THREADS,
@@ -60,7 +60,7 @@ class Report:
 
     def to_markdown(self, chosen: Recipe | None) -> str:
         """Renders report.md; `chosen` is None when nothing is inside the budget."""
-        metric = self.metric or "metric"
+        metric = str(self.metric or "metric")
         lines = [
             f"### `{self.name}`: {chosen or 'no candidate inside the budget'}",
             "",

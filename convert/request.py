@@ -1,13 +1,15 @@
 """What is asked for: a card's values, with the command line's over them."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from convert import card, data, recipe, screen
-from convert.card import METRICS, Card, Metric, Picture, Task
+from convert import card, data, metric, recipe, screen
+from convert.budget import DEFAULT_MAX_DROP, UNLIMITED, Budget, Prefer
+from convert.card import Card, Picture
 from convert.data import Examples
 from convert.errors import CardError, ModelError, OptionError
+from convert.metric import DEFAULTS, Kind, Metric, Task
 from convert.recipe import Plan
 from convert.signature import FREE, Signature
 
@@ -16,82 +18,100 @@ _CHANNELS = {"gray": 1, "rgb": 3}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """The command line's say; None leaves a thing to the card.
+
+    Attributes:
+        recipe: A recipe's name, or `auto`.
+        signature: See `convert.card.Card`, as all below.
+        calibration: A file or folder.
+        evaluation: A file.
+        training: A file.
+        metric: As a card would have it; a function's module is looked for beside the card, or in
+            the working directory where there is no card.
+        lower_is_better: Whether less of a metric of the user's own is better.
+        budget: Limits; each wins over the card's, and leaves the others standing.
+        prefer: Size or latency.
+    """
+
+    recipe: str = recipe.AUTO
+    signature: str | None = None
+    calibration: Path | None = None
+    evaluation: Path | None = None
+    training: Path | None = None
+    metric: str | None = None
+    lower_is_better: bool = False
+    budget: Budget = UNLIMITED
+    prefer: Prefer | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """A conversion, checked as far as that goes without TensorFlow.
 
     Attributes:
-        card: What is known about the model; made up from the file's name where there is no card.
+        card: What is known about the model, the command line's say included; made up from the
+            file's name where there is no card.
         plan: The recipes to try.
         calibration: Example inputs, or None.
         evaluation: Held-out inputs and targets, or None.
-        max_drop: The budget.
+        training: Inputs and targets to fine-tune on, or None.
+        budget: The limits, the default one included where it applies.
+        prefer: Which candidate inside the budget is taken.
     """
 
     card: Card
     plan: Plan
     calibration: Examples | None
     evaluation: Examples | None
-    max_drop: float
+    training: Examples | None
+    budget: Budget
+    prefer: Prefer
 
 
-def build(
-    model: Path,
-    *,
-    wanted: str,
-    calibration: Path | None,
-    evaluation: Path | None,
-    max_drop: float | None,
-) -> Request:
+def build(model: Path, options: Options) -> Request:
     """Puts a request together and reads all files but the model itself.
 
     Args:
         model: A model, a card, or the folder that holds a card.
-        wanted: A recipe's name, or `auto`.
-        calibration: Overrides the card's.
-        evaluation: Overrides the card's.
-        max_drop: Overrides the card's; from 0 to 1.
+        options: What the command line says.
 
     Raises:
         InputError: Anything is missing or wrong; see `convert.errors`.
     """
-    about = _card_for(model)
-    calibration = calibration or about.calibration
-    evaluation = evaluation or about.evaluation
-    if max_drop is None:
-        max_drop = about.max_drop
-    plan = recipe.plan(wanted, calibrated=calibration is not None)
-    if evaluation is None and wanted == recipe.AUTO:
-        raise OptionError(
-            "recipe auto needs evaluation data to judge by: give --evaluation FILE.npz, "
-            "`evaluation:` in model.yaml, or name a recipe with --recipe"
-        )
-    if evaluation is None and max_drop is not None:
-        raise OptionError(
-            f"a budget of {max_drop:g} cannot be kept without evaluation data: give "
-            "--evaluation FILE.npz, or leave the budget out"
-        )
+    about = _merged(_card_for(model), options, model)
+    plan = recipe.plan(options.recipe, calibrated=about.calibration is not None)
+    limits = _limits(about, wanted=options.recipe)
+    if about.metric is not None and about.metric.function is not None:
+        metric.check_function(about.metric.function)
     screen.kind_of(about.model)
     return Request(
         card=about,
         plan=plan,
-        calibration=None if calibration is None else data.read(calibration, with_targets=False),
-        evaluation=None if evaluation is None else data.read(evaluation, with_targets=True),
-        max_drop=card.DEFAULT_MAX_DROP if max_drop is None else max_drop,
+        calibration=_read(about.calibration, with_targets=False),
+        evaluation=_read(about.evaluation, with_targets=True),
+        training=_read(about.training, with_targets=True),
+        budget=limits,
+        prefer=about.prefer or Prefer.SIZE,
     )
 
 
+def _read(path: Path | None, *, with_targets: bool) -> Examples | None:
+    return None if path is None else data.read(path, with_targets=with_targets)
+
+
 def judged_by(about: Card, found: Task) -> tuple[Task, Metric]:
-    """Settles task and metric: the card's, else what the targets look like.
+    """Settles task and metric: the card's, else what the metric or the targets look like.
 
     Raises:
         CardError: The card's metric does not fit.
     """
-    task = about.task or found
-    metric = about.metric or METRICS[task][0]
-    if metric not in METRICS[task]:
-        fit = " or ".join(METRICS[task])
-        raise CardError(f"metric: {metric} does not fit task {task}, expected {fit}")
-    return task, metric
+    scored = about.metric
+    task = about.task or (scored.task if scored else None) or found
+    scored = scored or DEFAULTS[task]
+    if scored.task not in (None, task):
+        raise CardError(f"metric: {scored} does not fit task {task}, which {card.fitting(task)}")
+    return task, scored
 
 
 def check_presentation(about: Card, signature: Signature) -> None:
@@ -141,14 +161,62 @@ def _card_for(model: Path) -> Card:
     if model.suffix in _CARD_SUFFIXES:
         return card.read(model)
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", model.resolve().stem)[:64].strip("-")
-    return Card(
-        name=name or "model",
-        model=model,
-        calibration=None,
-        evaluation=None,
-        task=None,
-        metric=None,
-        max_drop=None,
-        picture=None,
-        labels=None,
+    return Card(name=name or "model", model=model)
+
+
+def _merged(about: Card, options: Options, model: Path) -> Card:
+    """Puts the command line's say over the card's."""
+    scored = about.metric
+    if options.metric is not None:
+        folder = model if model.is_dir() else model.parent
+        has_card = model.suffix in _CARD_SUFFIXES or (model / card.FILE_NAME).is_file()
+        scored = metric.parse(options.metric, folder if has_card else Path())
+        if scored is None:
+            raise OptionError(f"--metric {options.metric}: expected {metric.RULE}")
+        if options.lower_is_better:
+            if scored.kind is not Kind.FUNCTION:
+                raise OptionError(
+                    f"--lower-is-better is for a function of your own: {scored} knows its direction"
+                )
+            scored = replace(scored, higher_is_better=False)
+    elif options.lower_is_better:
+        raise OptionError("--lower-is-better goes with --metric module:function")
+    return replace(
+        about,
+        signature=options.signature or about.signature,
+        calibration=options.calibration or about.calibration,
+        evaluation=options.evaluation or about.evaluation,
+        training=options.training or about.training,
+        metric=scored,
+        budget=options.budget.over(about.budget),
+        prefer=options.prefer or about.prefer,
     )
+
+
+def _limits(about: Card, *, wanted: str) -> Budget:
+    """Settles the budget, and refuses one that nothing could be held against."""
+    limits, drop = about.budget, about.budget.max_accuracy_drop
+    own = about.metric is not None and about.metric.kind is Kind.FUNCTION
+    if drop is not None and drop > 1 and not own:
+        raise OptionError(
+            f"max_accuracy_drop {drop:g}: expected a number from 0 to 1; more is for a metric of "
+            "your own"
+        )
+    if about.evaluation is not None:
+        # Whoever says how right the answers must be says it in full.
+        default = UNLIMITED if limits.of_quality else Budget(max_accuracy_drop=DEFAULT_MAX_DROP)
+        return limits.over(default)
+    if drop is not None:
+        raise OptionError(
+            f"a budget of {drop:g} cannot be kept without evaluation data: give "
+            "--evaluation FILE.npz, or min_agreement (--min-agreement 0.99) in its place, "
+            "which needs none"
+        )
+    if wanted == recipe.AUTO and not limits.of_quality:
+        raise OptionError(
+            "recipe auto needs something to judge by: give held-out data (--evaluation FILE.npz, "
+            "`evaluation:` in model.yaml), or how often the answers must be the original's "
+            "(--min-agreement 0.99, on calibration or synthetic inputs), or name a recipe with "
+            "--recipe"
+        )
+    return limits

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from convert.card import Metric, Task
 from convert.data import Examples
 from convert.errors import DataError
 from convert.litert import batch_of
+from convert.metric import Kind, Metric, Task
 from convert.signature import FREE, Signature
 
 Array = npt.NDArray[Any]
@@ -98,22 +98,46 @@ def check_targets(examples: Examples, task: Task, given: Array) -> Array:
 
 
 def measure(metric: Metric, given: Array, targets: Array) -> float:
-    """Computes the metric of answers against targets."""
-    if metric is Metric.ACCURACY:
+    """Computes the metric of answers against targets, both as `check_targets` has them."""
+    if metric.kind is Kind.MSE:
+        return float(((given.astype(np.float64) - targets) ** 2).mean())
+    if metric.kind is Kind.MAE:
+        return float(np.abs(given.astype(np.float64) - targets).mean())
+    if metric.kind is Kind.TOP:
+        return _top(metric.k, given, targets)
+    if metric.kind is Kind.ACCURACY:
         return float((_classes(given) == targets).mean())
-    errors = given.astype(np.float64) - targets
-    return float((errors**2).mean() if metric is Metric.MSE else np.abs(errors).mean())
+    hits, said, are = _counts(_classes(given), targets)
+    if metric.kind is Kind.F1:
+        return float((2 * hits / (said + are)).mean())
+    return float((hits / (said + are - hits)).mean())
+
+
+def _top(k: int, given: Array, targets: Array) -> float:
+    """Share of rows whose right class is among the K best; of equal scores the earlier wins."""
+    best = np.argsort(-given, axis=-1, kind="stable")[..., :k]
+    return float((best == targets[..., np.newaxis]).any(axis=-1).mean())
+
+
+def _counts(classes: Array, targets: Array) -> tuple[Array, Array, Array]:
+    """Counts each class that was said or is right: both at once, said, right."""
+    present = np.union1d(classes, targets)
+    said = np.array([(classes == one).sum() for one in present])
+    are = np.array([(targets == one).sum() for one in present])
+    hits = np.array([((classes == one) & (targets == one)).sum() for one in present])
+    return hits, said, are
 
 
 def drop(metric: Metric, original: float, candidate: float, targets: Array) -> float:
     """Says how much worse a candidate is than the original; negative when it is better.
 
-    Accuracy: the difference. Errors: the rise as a share of the error that the best constant guess
-    makes (for mse that is what R squared loses), so that 0.01 means the same whatever the unit.
+    The plain difference, but for mse and mae: there the rise as a share of the error that the best
+    constant guess makes (for mse that is what R squared loses), so that 0.01 means the same
+    whatever the unit.
     """
-    if metric is Metric.ACCURACY:
-        return original - candidate
-    if metric is Metric.MSE:
+    if metric.kind not in (Kind.MSE, Kind.MAE):
+        return original - candidate if metric.higher_is_better else candidate - original
+    if metric.kind is Kind.MSE:
         guess = float(targets.var())
     else:
         guess = float(np.abs(targets - np.median(targets)).mean())

@@ -28,7 +28,9 @@ class Card:
         model: The trained model, relative to the project; a file or a SavedModel folder.
         calibration: Data for static recipes, relative to the project, or None.
         evaluation: Data for the metric, relative to the project, or None.
-        conversion: What else decides the bytes of model.tflite: task, metric and budget.
+        training: Data to fine-tune a pruned model on, relative to the project, or None.
+        scorer: The Python file of a metric of the user's own, relative to the project, or None.
+        conversion: What else decides the bytes of model.tflite: task, metric, budget and such.
         picture: How a picture becomes the input, or None.
         labels: Names of the last output dimension, or None.
     """
@@ -38,6 +40,8 @@ class Card:
     model: str
     calibration: str | None
     evaluation: str | None
+    training: str | None
+    scorer: str | None
     conversion: Mapping[str, Any]
     picture: Mapping[str, Any] | None
     labels: tuple[str, ...] | None
@@ -77,10 +81,12 @@ class Card:
             model=(path.parent / content["model"]).as_posix(),
             calibration=_beside(path, content.get("calibration")),
             evaluation=_beside(path, content.get("evaluation")),
+            training=_beside(path, content.get("training")),
+            scorer=_beside(path, _module_file(content.get("metric"))),
             # State drops a null inside a map, so what is absent must stay out.
             conversion={
                 key: content[key]
-                for key in ("task", "metric", "budget")
+                for key in ("signature", "task", "metric", "budget", "prefer")
                 if content.get(key) is not None
             },
             picture=content.get("picture"),
@@ -106,6 +112,14 @@ def _parse(path: Path) -> dict[str, Any]:
 
 def _beside(card: Path, name: str | None) -> str | None:
     return None if name is None else (card.parent / name).as_posix()
+
+
+def _module_file(metric: object) -> str | None:
+    """The file behind `module:function`, which may stand alone or in a mapping."""
+    named = metric.get("function") if isinstance(metric, dict) else metric
+    if not isinstance(named, str) or ":" not in named:
+        return None
+    return named.partition(":")[0].replace(".", "/") + ".py"
 
 
 def digest(path: str | None) -> str | None:

@@ -52,6 +52,8 @@ class OptimizedModelProps:
     model_sha256: str | None
     calibration_sha256: str | None
     evaluation_sha256: str | None
+    training_sha256: str | None
+    scorer_sha256: str | None
     recipe: str
     conversion: Mapping[str, Any]
     converter: str
@@ -68,6 +70,8 @@ class OptimizedModelProps:
             model_sha256=digest(card.model),
             calibration_sha256=digest(card.calibration),
             evaluation_sha256=digest(card.evaluation),
+            training_sha256=digest(card.training),
+            scorer_sha256=digest(card.scorer),
             recipe=recipe,
             conversion=card.conversion,
             converter=fingerprint(),

@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
-from convert import card
+from convert import card, metric
+from convert.budget import Budget, Prefer
 from convert.errors import CardError
+from convert.metric import Task
 
 WHOLE = """
 name: cats
@@ -15,7 +17,10 @@ calibration: c.npz
 evaluation: e.npz
 task: classification
 metric: accuracy
-budget: {max_accuracy_drop: 0.02}
+budget: {max_accuracy_drop: 0.02, min_agreement: 0.9, max_size: 1.5 MB, max_latency_ms: 20}
+prefer: latency
+training: t.npz
+signature: serve
 picture: {width: 8, height: 9, color: rgb, range: [-1, 1]}
 labels: [cat, dog]
 """
@@ -34,9 +39,14 @@ def test_whole_card(tmp_path: Path) -> None:
         model=tmp_path / "net/model.keras",
         calibration=tmp_path / "c.npz",
         evaluation=tmp_path / "e.npz",
-        task=card.Task.CLASSIFICATION,
-        metric=card.Metric.ACCURACY,
-        max_drop=0.02,
+        task=Task.CLASSIFICATION,
+        training=tmp_path / "t.npz",
+        signature="serve",
+        metric=metric.ACCURACY,
+        budget=Budget(
+            max_accuracy_drop=0.02, min_agreement=0.9, max_size=1_500_000, max_latency_ms=20.0
+        ),
+        prefer=Prefer.LATENCY,
         picture=card.Picture(width=8, height=9, color="rgb", range=(-1.0, 1.0)),
         labels=("cat", "dog"),
     ) == read(tmp_path, WHOLE)
@@ -56,10 +66,20 @@ def test_smallest_card(tmp_path: Path) -> None:
         ("name: 7", "name: expected 1 to 64 letters, digits, `_` or `-`"),
         ("model: [a]", "model: expected the path"),
         ("task: guessing", "task: expected classification or regression, got 'guessing'"),
-        ("metric: f1", "metric: expected accuracy, mse, mae, got 'f1'"),
+        ("metric: f2", "metric: expected accuracy, top5 (any topK), f1, mean_iou, mse, mae, or"),
+        ("metric: top0", "metric: expected accuracy"),
+        ("metric: 'my metric:f'", "metric: expected accuracy"),
+        ("metric: {function: 'm:f', better: more}", "metric: expected accuracy"),
+        ("prefer: speed", "prefer: expected size or latency, got 'speed'"),
+        ("signature: 3", "signature: expected the name of one"),
+        ("training: []", "training: expected the path"),
         ("metric: mse", "metric: mse does not fit task classification"),
         ("budget: 0.1", "budget: expected a mapping"),
-        ("budget: {}", "budget.max_accuracy_drop: missing"),
+        ("budget: {}", "budget: empty, expected some of max_accuracy_drop, min_agreement"),
+        ("budget: {max_size: 2 lots}", "budget.max_size: expected bytes, or a size such as"),
+        ("budget: {max_size: 0}", "budget.max_size: expected bytes"),
+        ("budget: {max_latency_ms: 0}", "budget.max_latency_ms: expected a number of milliseconds"),
+        ("budget: {min_agreement: 99}", "budget.min_agreement: expected a number from 0 to 1"),
         ("budget: {max_accuracy_drop: yes}", "budget.max_accuracy_drop: expected a number"),
         ("budget: {max_accuracy_drop: 2}", "budget.max_accuracy_drop: expected a number"),
         ("budget: {max_drop: 0.1}", "budget.max_drop: unknown key"),
@@ -87,6 +107,32 @@ def test_fault_is_named(tmp_path: Path, line: str, fault: str) -> None:
     with pytest.raises(CardError) as caught:
         read(tmp_path, "\n".join([*kept, line]))
     assert fault in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("size", "count"),
+    [(500, 500), ("500", 500), ("2 MB", 2_000_000), ("1.5MiB", 1_572_864), ("3 kb", 3000)],
+)
+def test_sizes(tmp_path: Path, size: object, count: int) -> None:
+    """A size is bytes, or a number with a unit: kB of 1000 or KiB of 1024."""
+    made = read(tmp_path, f"name: cats\nmodel: m.keras\nbudget: {{max_size: {size}}}\n")
+    assert count == made.budget.max_size
+
+
+@pytest.mark.parametrize(
+    ("text", "higher"),
+    [
+        ("lab.own:score", True),
+        ("{function: 'lab.own:score'}", True),
+        ("{function: 'lab.own:score', better: lower}", False),
+    ],
+)
+def test_metric_of_the_users_own(tmp_path: Path, text: str, higher: bool) -> None:  # noqa: FBT001
+    """A function is found in a module beside the card, and says which way is better."""
+    made = read(tmp_path, f"name: cats\nmodel: m.keras\nmetric: {text}\n").metric
+    assert made is not None
+    function = metric.Function(file=tmp_path / "lab/own.py", name="score")
+    assert (function, higher) == (made.function, made.higher_is_better)
 
 
 def test_all_faults_are_named_at_once(tmp_path: Path) -> None:

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from convert import score
-from convert.card import Metric, Task
+from convert import metric, score
 from convert.data import Examples
 from convert.errors import DataError
+from convert.metric import Task
 from convert.signature import Signature, TensorSpec
 
 SCORES = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.3, 0.7]])
@@ -22,34 +22,34 @@ def examples(targets: Any) -> Examples:
 
 def test_accuracy_is_the_share_of_right_classes() -> None:
     """Three of four right is 0.75."""
-    assert 0.75 == score.measure(Metric.ACCURACY, SCORES, np.array([0, 1, 0, 0]))
+    assert 0.75 == score.measure(metric.ACCURACY, SCORES, np.array([0, 1, 0, 0]))
 
 
 def test_one_probability_means_the_second_class() -> None:
     """A sigmoid above one half is class 1."""
     given = np.array([[0.9], [0.1], [0.6]])
-    assert 1.0 == score.measure(Metric.ACCURACY, given, np.array([1, 0, 1]))
+    assert 1.0 == score.measure(metric.ACCURACY, given, np.array([1, 0, 1]))
 
 
 def test_errors_are_means() -> None:
     """Errors of 1 and 3: mse 5, mae 2."""
     given, targets = np.array([1.0, 3.0]), np.array([0.0, 0.0])
-    assert 5.0 == score.measure(Metric.MSE, given, targets)
-    assert 2.0 == score.measure(Metric.MAE, given, targets)
+    assert 5.0 == score.measure(metric.MSE, given, targets)
+    assert 2.0 == score.measure(metric.MAE, given, targets)
 
 
 def test_drop_of_accuracy_is_the_difference() -> None:
     """From 0.9 to 0.8 is a drop of 0.1; upwards is negative."""
-    assert 0.1 == pytest.approx(score.drop(Metric.ACCURACY, 0.9, 0.8, np.zeros(1)))
-    assert -0.1 == pytest.approx(score.drop(Metric.ACCURACY, 0.8, 0.9, np.zeros(1)))
+    assert 0.1 == pytest.approx(score.drop(metric.ACCURACY, 0.9, 0.8, np.zeros(1)))
+    assert -0.1 == pytest.approx(score.drop(metric.ACCURACY, 0.8, 0.9, np.zeros(1)))
 
 
 def test_drop_of_error_has_no_unit() -> None:
     """The same model in another unit drops by the same share."""
     metres, millimetres = np.array([1.0, 3.0]), np.array([1000.0, 3000.0])
-    assert 0.5 == score.drop(Metric.MSE, 1.0, 1.5, metres)
-    assert 0.5 == score.drop(Metric.MSE, 1.0e6, 1.5e6, millimetres)
-    assert 0.5 == score.drop(Metric.MAE, 1.0, 1.5, metres)
+    assert 0.5 == score.drop(metric.MSE, 1.0, 1.5, metres)
+    assert 0.5 == score.drop(metric.MSE, 1.0e6, 1.5e6, millimetres)
+    assert 0.5 == score.drop(metric.MAE, 1.0, 1.5, metres)
 
 
 def test_agreement_of_classes() -> None:

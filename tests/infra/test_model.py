@@ -13,6 +13,10 @@ from infra.errors import ConversionError
 from infra.model import OptimizedModelProps, OptimizedModelProvider, fingerprint
 
 provider = OptimizedModelProvider()
+CARD = (
+    "name: digits\nmodel: model.keras\nevaluation: evaluation.npz\n"
+    "training: training.npz\nmetric: own:score\n"
+)
 
 
 def inputs() -> dict[str, Any]:
@@ -68,16 +72,25 @@ def test_artifact_is_reused(created: dict[str, Any]) -> None:
     [
         ("model.keras", "other weights"),
         ("evaluation.npz", "other numbers"),
-        ("model.yaml", "name: digits\nmodel: model.keras\nbudget: {max_accuracy_drop: 0.5}\n"),
+        ("training.npz", "more numbers"),
+        ("own.py", "def score(answers, targets): return 0.5"),
+        ("model.yaml", CARD + "budget: {max_accuracy_drop: 0.5}\n"),
+        ("model.yaml", CARD + "budget: {max_accuracy_drop: 0.01}\nprefer: latency\n"),
     ],
-    ids=["model", "evaluation", "budget"],
+    ids=["model", "evaluation", "training", "metric's file", "budget", "preference"],
 )
 def test_what_decides_the_bytes_is_a_difference(
     path: str, content: str, created: dict[str, Any], project: Path
 ) -> None:
-    """Model, data and budget each make an update, and none of them a replacement."""
-    (project / "models/digits" / path).write_text(content)
-    found = provider.diff("id", created, inputs())
+    """Model, data, code and budget each make an update, and none of them a replacement."""
+    folder = project / "models/digits"
+    for name in ("training.npz", "own.py"):
+        (folder / name).touch()
+    (folder / "model.yaml").write_text(CARD + "budget: {max_accuracy_drop: 0.01}\n")
+    before = provider.update("id", created, inputs()).outs
+    assert before is not None
+    (folder / path).write_text(content)
+    found = provider.diff("id", before, inputs())
 
     assert (True, []) == (found.changes, found.replaces)
 
