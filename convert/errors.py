@@ -5,6 +5,7 @@ ConvertError
 │   ├── OptionError          a flag, a recipe's name, a recipe without what it needs
 │   ├── CardError            model.yaml
 │   ├── ModelError           the model cannot be read, is refused, or uses what LiteRT lacks
+│   │   └── LoopError            a recurrent layer, as it stands; `load` then tries another way
 │   ├── DataError            calibration or evaluation data
 │   └── OutputError          the folder to write to
 └── BudgetError           3  no candidate is inside the budget
@@ -39,6 +40,10 @@ class ModelError(InputError):
     """The model cannot be read, is refused for safety, or needs what LiteRT does not have."""
 
 
+class LoopError(ModelError):
+    """A recurrent layer's loop that LiteRT lacks; there is another way to write it."""
+
+
 class DataError(InputError):
     """Calibration or evaluation data cannot be read or does not fit the model."""
 
@@ -59,3 +64,13 @@ class BudgetError(ConvertError):
     def __init__(self, message: str, table: str) -> None:
         super().__init__(message)
         self.table = table
+
+
+def first_line(text: str) -> str:
+    """Returns the first line of a library's message that says anything."""
+    return next((line.strip() for line in text.splitlines() if line.strip()), "no reason given")
+
+
+def first_sentence(error: Exception) -> str:
+    """Names a library's error with the first line of what it says."""
+    return f"{type(error).__name__}: {first_line(str(error))}"

@@ -1,27 +1,23 @@
 """Any model -> a float32 .tflite with a signature, and the original itself, ready to be asked.
 
-Keras models go through a SavedModel (`model.export`), as TensorFlow's own converter wants them;
-from there on all forms but .tflite share one way.
+Keras models go through a SavedModel, as TensorFlow's own converter wants them. The safe route comes
+first: the model exactly as it is. Only where a recurrent layer's loop stops that one is the loop
+written another way (Keras), or the batch fixed at one row (SavedModel); the original that results
+are judged against stays the model as it is.
 """
 
 import hashlib
 import os
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from convert import screen, signature
-from convert.errors import ModelError
+from convert import keras_file, recurrent, screen, signature
+from convert.errors import LoopError, ModelError
 from convert.litert import LiteRtModel
+from convert.saved_model import Arrays, Served, to_tflite
 from convert.screen import Kind
 from convert.signature import Signature
-
-Arrays = dict[str, npt.NDArray[Any]]
 
 # One thread, so that latencies compare; no oneDNN and no GPU, so that the original gives the same
 # numbers on every machine. Read once, when TensorFlow is imported.
@@ -67,10 +63,9 @@ def load(path: Path, scratch: Path) -> Source:
         if kind is Kind.TFLITE:
             float_model, original = _load_tflite(path.read_bytes())
         elif kind is Kind.SAVED_MODEL:
-            float_model, original = _load_saved_model(path, renames={})
+            float_model, original = _load_saved_model(path)
         else:
-            renames = _export_keras(path, scratch / "exported")
-            float_model, original = _load_saved_model(scratch / "exported", renames=renames)
+            float_model, original = _load_keras(path, scratch)
         signature.refuse_custom_operators(float_model)
         found = signature.read(float_model)
     except ModelError as error:
@@ -88,100 +83,24 @@ def _load_tflite(content: bytes) -> tuple[bytes, Callable[[Arrays], Arrays]]:
     return float_model, LiteRtModel(float_model, signature.read(float_model)).run
 
 
-def _export_keras(path: Path, folder: Path) -> dict[str, str]:
-    """Writes a Keras model as a SavedModel; returns what its outputs are to be called."""
-    import keras  # 5 s, and .tflite files need none of it
-
-    # Keras numbers names per process; begun anew, the same model gives the same bytes every time.
-    keras.backend.clear_session()
+def _load_keras(path: Path, scratch: Path) -> tuple[bytes, Callable[[Arrays], Arrays]]:
+    model = keras_file.read(path)
+    renames = keras_file.export(model, scratch / "exported")
+    served = Served(scratch / "exported", renames=renames)
     try:
-        model = keras.models.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # layers raise whatever they like
-        raise ModelError(f"Keras cannot load it: {_first_sentence(error)}") from error
+        return served.to_tflite(), served.ask
+    except LoopError:
+        with recurrent.loops():
+            keras_file.export(model, scratch / "rewritten")
+        return to_tflite(scratch / "rewritten", served.name, renames), served.ask
+
+
+def _load_saved_model(folder: Path) -> tuple[bytes, Callable[[Arrays], Arrays]]:
+    served = Served(folder)
     try:
-        model.export(folder, format="tf_saved_model", verbose=False)
-    except Exception as error:
-        raise ModelError(f"Keras cannot export it: {_first_sentence(error)}") from error
-    if isinstance(model.output, Mapping):
-        return {}  # Keras kept the author's names
-    # A Sequential has no output names; its last layer's is what a functional model would have.
-    names = getattr(model, "output_names", None) or [model.layers[-1].name]
-    if len(set(names)) < len(names):
-        return {}
-    return {f"output_{index}": name for index, name in enumerate(names)}
-
-
-def _load_saved_model(
-    folder: Path, *, renames: dict[str, str]
-) -> tuple[bytes, Callable[[Arrays], Arrays]]:
-    import tensorflow as tf
-
-    restored = _restore(folder)
-    names = sorted(restored.signatures)
-    name = signature.DEFAULT if signature.DEFAULT in names else names[0] if names else ""
-    if not names or (name != signature.DEFAULT and len(names) > 1):
-        raise ModelError(
-            f"signatures: {', '.join(names) or 'none'}: expected one called {signature.DEFAULT}, "
-            "or only one; pass `signatures=` to tf.saved_model.save"
-        )
-    served = restored.signatures[name]
-    for key, spec in served.structured_input_signature[1].items():
-        if spec.shape.rank is None or spec.dtype == tf.string:
-            raise ModelError(
-                f"input {key!r} is {spec.dtype.name} of shape {spec.shape}: expected numbers of a "
-                "known number of dimensions"
-            )
-    converter = tf.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=[name])
-    try:
-        content = bytes(converter.convert())
-    except Exception as error:  # ConverterError, and whatever its passes raise
-        raise ModelError(_why_not_converted(str(error))) from error
-
-    def ask(inputs: Arrays) -> Arrays:
-        try:
-            answers = served(**{key: tf.constant(value) for key, value in inputs.items()})
-        except tf.errors.OpError as error:  # a size too small, a token number too large
-            shapes = ", ".join(f"{key} {list(value.shape)}" for key, value in inputs.items())
-            # TensorFlow puts the reason just above the node's mark, below its own stack traces.
-            found = re.search(r"([^\n]+)\n\s*\[\[\{\{node", error.message)
-            why = found.group(1) if found else _first_line(error.message)
-            raise ModelError(f"the model cannot run on this data ({shapes}): {why}") from error
-        return {renames.get(key, key): np.asarray(value) for key, value in answers.items()}
-
-    return signature.rename_outputs(content, renames) if renames else content, ask
-
-
-def _restore(folder: Path) -> Any:  # noqa: ANN401  TensorFlow publishes no types
-    import tensorflow as tf
-
-    try:
-        # Keras 2 kept its optimizer in there. TensorFlow restores that only where tf_keras is
-        # installed, and imports that by itself: hence the dependency that nobody imports.
-        return tf.saved_model.load(str(folder))
-    except Exception as error:  # a damaged protobuf, a missing variable, an unknown operation
-        raise ModelError(f"TensorFlow cannot load it: {_first_sentence(error)}") from error
-
-
-def _why_not_converted(text: str) -> str:
-    """Names the operation and the layer that stopped the converter."""
-    found = re.search(r"'tf\.(\w+)' op ([^\n]*)", text)
-    if found is None:
-        return f"TensorFlow's converter gave up: {_first_line(text)}"
-    operation, reason = found.groups()
-    place = re.search(rf'fused\["{operation}:", "([^"@]+)', text)
-    where = f" in {place.group(1)!r}" if place else ""
-    advice = "rebuild that layer from plain operations"
-    if operation.startswith("TensorList"):
-        advice = "recurrent layers need a known number of steps and unroll=True"
-    return f"LiteRT has no operation for {operation}{where} ({reason.strip()}): {advice}"
-
-
-def _first_line(text: str) -> str:
-    return next((line.strip() for line in text.splitlines() if line.strip()), "no reason given")
-
-
-def _first_sentence(error: Exception) -> str:
-    return f"{type(error).__name__}: {_first_line(str(error))}"
+        return served.to_tflite(), served.ask
+    except LoopError:
+        return served.to_tflite(one_row=True), served.ask
 
 
 def _measure(path: Path) -> tuple[int, str]:

@@ -1,7 +1,7 @@
 """Names, dtypes and shapes of a .tflite file's inputs and outputs: read, and mended in the file."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -207,14 +207,46 @@ def refuse_custom_operators(content: bytes) -> None:
         )
 
 
+def with_one_row(content: bytes) -> bytes:
+    """Fixes every free first dimension of the served signature's inputs and outputs at 1."""
+    model = parse(content)
+    chosen = _chosen(model)
+    for entry in (*chosen.inputs, *chosen.outputs):
+        tensor = model.subgraphs[chosen.subgraphIndex or 0].tensors[entry.tensorIndex]
+        shape = _shape(tensor)
+        if shape and shape[0] == FREE:
+            tensor.shapeSignature = [1, *shape[1:]]
+    return serialize(model)
+
+
+def choose(names: Sequence[str], wanted: str | None) -> str:
+    """Picks the signature that is served: the one asked for, `serving_default`, or the only one.
+
+    Raises:
+        ModelError: There is none such; all that there are are named.
+    """
+    listed = ", ".join(names) or "none"
+    if wanted is not None:
+        if wanted not in names:
+            raise ModelError(f"no signature {wanted!r}; there are: {listed}")
+        return wanted
+    if DEFAULT in names:
+        return DEFAULT
+    if len(names) == 1:
+        return names[0]
+    if not names:
+        raise ModelError(
+            "no signatures: pass `signatures=` to tf.saved_model.save, or use model.export"
+        )
+    raise ModelError(
+        f"several signatures and none called {DEFAULT}: choose with --signature NAME (or "
+        f"`signature:` in model.yaml) among {listed}"
+    )
+
+
 def _chosen(model: Any) -> Any:  # noqa: ANN401  see parse
     found = {_text(entry.signatureKey): entry for entry in model.signatureDefs or []}
-    if DEFAULT in found:
-        return found[DEFAULT]
-    if len(found) == 1:
-        return next(iter(found.values()))
-    names = ", ".join(sorted(found)) or "none"
-    raise ModelError(f"signatures: {names}: expected one called {DEFAULT}, or only one")
+    return found[choose(sorted(found), None)]
 
 
 def _spec(entry: Any, tensors: Any) -> TensorSpec:  # noqa: ANN401  see parse

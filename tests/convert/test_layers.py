@@ -85,21 +85,6 @@ def test_missing_operation_is_named_with_its_layer(convert: Any, tmp_path: Path)
     assert "unbending" in fault
 
 
-def test_recurrent_layer_is_answered_with_unroll(convert: Any, tmp_path: Path) -> None:
-    """A recurrent layer with a free batch is named, and what works instead is said."""
-    model = saved(tmp_path / "model.keras", keras.layers.LSTM(3, name="memory"), shape=(5, 2))
-    fault = convert.fails(model, "--recipe", "float32")
-    assert "memory" in fault
-    assert "unroll=True" in fault
-
-
-def test_unrolled_recurrent_layer_converts(convert: Any, tmp_path: Path) -> None:
-    """What that advice says works."""
-    layer = keras.layers.LSTM(3, name="memory", unroll=True)
-    model = saved(tmp_path / "model.keras", layer, shape=(5, 2))
-    assert 0 == convert(model, "--recipe", "float32").code
-
-
 def test_free_dimensions_survive(convert: Any, tmp_path: Path) -> None:
     """A model for pictures of any size keeps every free dimension."""
     model = saved(

@@ -1,0 +1,85 @@
+"""A .keras or .h5 file -> a Keras model -> a SavedModel, as TensorFlow's converter wants it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from convert.errors import ModelError, first_sentence
+
+
+def read(path: Path) -> Any:  # noqa: ANN401  Keras publishes no types
+    """Loads a model that `screen` has let through; nothing in the file is run.
+
+    Raises:
+        ModelError: Keras cannot load it, or a weight is NaN or infinite.
+    """
+    import keras  # 5 s, and .tflite files need none of it
+
+    # Keras numbers names per process; begun anew, the same model gives the same bytes every time.
+    keras.backend.clear_session()
+    try:
+        model = keras.models.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # layers raise whatever they like
+        raise ModelError(f"Keras cannot load it: {first_sentence(error)}") from error
+    for weight in model.weights:
+        values = np.asarray(weight)
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            raise ModelError(
+                f"weight {weight.path!r} has NaN or infinite numbers: training diverged; "
+                "take an earlier checkpoint"
+            )
+    return model
+
+
+def export(model: Any, folder: Path) -> dict[str, str]:  # noqa: ANN401  see read
+    """Writes a model as a SavedModel whose outputs are called output_000, output_001, ...
+
+    Inputs keep their names. Names of outputs are given later, for TensorFlow would sort by them.
+
+    Returns:
+        What each output is to be called.
+
+    Raises:
+        ModelError: Keras cannot trace it.
+    """
+    import keras
+    import tensorflow as tf
+
+    def serve(inputs: Any) -> dict[str, Any]:  # noqa: ANN401
+        answers = keras.tree.flatten(model(inputs, training=False))
+        return {_place(index): answer for index, answer in enumerate(answers)}
+
+    try:
+        taken = keras.tree.map_structure(
+            lambda it: tf.TensorSpec(it.shape, it.dtype, name=it.name), model.input
+        )
+        archive = keras.export.ExportArchive()
+        archive.track(model)
+        archive.add_endpoint("serve", serve, input_signature=[taken])
+        archive.write_out(folder, verbose=False)
+        return {_place(index): name for index, name in enumerate(_output_names(model))}
+    except Exception as error:  # layers raise whatever they like
+        raise ModelError(f"Keras cannot export it: {first_sentence(error)}") from error
+
+
+def _place(index: int) -> str:
+    return f"output_{index:03}"
+
+
+def _output_names(model: Any) -> list[str]:  # noqa: ANN401  see read
+    """Names the outputs in order: the author's keys, joined by `/` where nested; else the layers'.
+
+    Two outputs of one layer are output_0 and output_1.
+    """
+    import keras
+
+    paths = [path for path, _ in keras.tree.flatten_with_path(model.output)]
+    if isinstance(model.output, Mapping) or any(len(path) > 1 for path in paths):
+        return ["/".join(map(str, path)) for path in paths]
+    # A Sequential has no output names; its last layer's is what a functional model would have.
+    names = list(getattr(model, "output_names", None) or [model.layers[-1].name])
+    if len(names) == len(paths) == len(set(names)):
+        return names
+    return [f"output_{index}" for index in range(len(paths))]
