@@ -1,1 +1,4 @@
-"""What runs in the cloud: one model behind TF Serving's routes, on the standard library alone."""
+"""What runs in the cloud: a model's predictions over HTTP, with the standard library alone."""
+
+VERSION = "0.1.0"
+"""This release, as pyproject.toml has it; the image carries no pyproject.toml."""

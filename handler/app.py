@@ -50,12 +50,14 @@ def read_event(event: dict[str, Any], request_id: str) -> Request:
 
 
 def write_answer(response: Response) -> dict[str, object]:
-    """Translate an answer."""
+    """Translate an answer; what is no text travels as base64."""
+    text = response.is_text
+    body = response.body if text else binascii.b2a_base64(response.body, newline=False)
     return {
         "statusCode": response.status,
         "headers": response.headers,
-        "body": response.body.decode(),
-        "isBase64Encoded": False,
+        "body": body.decode(),
+        "isBase64Encoded": not text,
     }
 
 

@@ -13,6 +13,9 @@ JSON = "application/json"
 MAX_BYTES = 5_500_000
 """Largest body, of a request and of an answer: Lambda takes 6 MB, its own envelope included."""
 
+MAX_BINARY_BYTES = 4_500_000
+"""Largest answer that is no text: Lambda takes those as base64, four bytes for three."""
+
 
 class Request:
     """One HTTP request.
@@ -85,3 +88,8 @@ class Response:
         self.status = status
         self.body = body
         self.headers = {"content-type": JSON, **(headers or {})}
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the body can travel as text."""
+        return self.headers["content-type"] == JSON and "content-encoding" not in self.headers

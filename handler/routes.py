@@ -54,6 +54,12 @@ def answer(request: Request, predictor: Predictor, record: Record) -> Response:
         allow(request, "GET")
         record.fields["route"] = "ping"
         return ok({"status": "ok"})
+    if path.startswith("/v2"):
+        from handler import routes_v2
+
+        response = routes_v2.answer(request, predictor, record)
+        if response is not None:
+            return response
     raise NotFoundError(f"no such path: {path:.128}; try GET /v1/models/{predictor.manifest.name}")
 
 
@@ -78,22 +84,25 @@ def check_model(name: str, predictor: Predictor) -> None:
 
 
 def read_body(request: Request) -> bytes:
-    """The request's body.
+    """The request's body, inflated.
 
     Raises:
-        UnsupportedMediaError: It is encoded.
-        TooLargeError: It has more than `MAX_BYTES`.
-        BadRequestError: It is empty.
+        UnsupportedMediaError: It has a content coding other than gzip and deflate.
+        TooLargeError: It has more than `MAX_BYTES`, before or after inflating.
+        BadRequestError: It is empty, or not what its content coding says.
     """
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise UnsupportedMediaError("content-encoding is not read here; send the body as it is")
     if len(request.body) > MAX_BYTES:
         raise TooLargeError(
             f"the body has {len(request.body)} bytes, at most {MAX_BYTES} are taken"
         )
     if not request.body:
         raise BadRequestError("the body is empty")
-    return request.body
+    encoding = request.headers.get("content-encoding", "")
+    if encoding.lower() in ("", "identity"):
+        return request.body
+    from handler import coding
+
+    return coding.inflate(request.body, encoding)
 
 
 def run(tensors: Mapping[str, Tensor], predictor: Predictor, record: Record) -> dict[str, Tensor]:

@@ -10,7 +10,7 @@ import sys
 from handler import routes
 from handler.errors import RequestError, StartupError, TooLargeError
 from handler.manifest import read_manifest
-from handler.messages import MAX_BYTES, Request, Response
+from handler.messages import MAX_BINARY_BYTES, MAX_BYTES, Request, Response
 from handler.predictor import Predictor
 from handler.protocols import strict_json
 from handler.telemetry import Record
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from handler.predictor import Backend
 
 __all__ = ["MAX_BYTES", "Request", "Response", "Service", "error_response", "open_service"]
+
+# Below that the headers alone would eat what is saved.
+_WORTH_COMPRESSING = 1_000
 
 
 class Service:
@@ -48,7 +51,7 @@ class Service:
             response = routes.answer(request, self.predictor, record)
             if "infer_ms" in record.fields:
                 record.lap("encode_ms")
-            _check_size(response)
+            _pack(response, request)
         except RequestError as caught:
             error = caught
             response = error_response(caught)
@@ -103,9 +106,21 @@ def _open_backend(manifest: Manifest, directory: str, settings: Mapping[str, str
     raise StartupError(f"MODEL_BACKEND is '{kind}', expected litert, sagemaker or http")
 
 
-def _check_size(response: Response) -> None:
+def _pack(response: Response, request: Request) -> None:
+    """Compress an answer where the client takes that; insist that it can be carried."""
     size = len(response.body)
-    if size > MAX_BYTES:
+    if size > _WORTH_COMPRESSING:
+        from handler import coding  # short answers to JSON never need it
+
+        coding.deflate(response, request.headers.get("accept-encoding", ""))
+        size = len(response.body)
+    limit = MAX_BINARY_BYTES
+    if response.is_text:
+        limit = MAX_BYTES
+        if size > limit // 2:
+            # Lambda wraps the text into JSON of its own, where each quote takes two bytes.
+            size += response.body.count(b'"')
+    if size > limit:
         raise TooLargeError(
-            f"the answer has {size} bytes, at most {MAX_BYTES} can be sent: ask for less at once"
+            f"the answer has {size} bytes, at most {limit} can be sent: ask for less at once"
         )

@@ -59,7 +59,7 @@ def test_ping_status_and_metadata_answer(app: ModuleType, load_event: LoadEvent)
 @pytest.mark.parametrize(
     ("name", "status", "message"),
     [
-        ("unknown_path", 404, "no such path: /v2/health/live"),
+        ("unknown_path", 404, "no such path: /v3/health/live"),
         ("unknown_model", 404, "no model 'cats' here, only 'digits'"),
         ("wrong_method", 405, "GET is not allowed on /v1/models/digits:predict; use POST"),
     ],

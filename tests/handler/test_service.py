@@ -44,15 +44,6 @@ def test_predict_reads_no_other_kind_of_body(tiny_service: Service, media: str) 
     assert b"send application/json" in response.body
 
 
-def test_a_compressed_body_is_refused(tiny_service: Service) -> None:
-    """Content-Encoding is not read, so a zip bomb is only its few bytes."""
-    headers = {"content-encoding": "gzip"}
-
-    response = tiny_service.answer(Request("POST", "/v1/models/tiny:predict", headers, b"x"))
-
-    assert 415 == response.status
-
-
 def test_an_answer_over_the_cap_is_a_413(tiny_service: Service) -> None:
     """What Lambda could not carry is refused in our own words."""
     body = json.dumps({"inputs": {"a": [[1.3] * 640] * 640, "b": [[0.123456] * 640], "ids": [1]}})
