@@ -16,12 +16,14 @@ import mmap
 from ctypes import byref, c_int, c_void_p
 
 from handler.errors import BadRequestError, LiteRtError
-from handler.litert_library import EnvironmentOption, Layout, Library, TensorType
+from handler.litert_library import EnvironmentOption, Layout, TensorType
 from handler.tensor import ITEM_SIZES, Tensor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from handler.litert_library import Library
 
 _DTYPES = {
     1: "float32",
@@ -133,20 +135,21 @@ class Model:
     The interpreter lock is given up while the model runs.
 
     Args:
-        library: Path of libLiteRt.so.
-        path: Path of the .tflite file.
+        library: LiteRT, loaded.
+        path: Path of the .tflite file. LiteRT trusts it: a damaged one may well end the process,
+            so whoever opens one knows its digest.
         signatures: Names of the signatures that will be run.
         threads: How many threads a run may use.
 
     Raises:
-        LiteRtError: The library cannot be loaded, or refuses the file; it has no such signature; or
-            a tensor of one is of a dtype that cannot be served.
+        LiteRtError: The library refuses the file; it has no such signature; or a tensor of one is
+            of a dtype that cannot be served.
     """
 
     def __init__(
-        self, library: str, path: str, signatures: Iterable[str], threads: int = 1
+        self, library: Library, path: str, signatures: Iterable[str], threads: int = 1
     ) -> None:
-        self._library = Library(library)
+        self._library = library
         self._owned: list[tuple[str, c_void_p]] = []
         self._calls: dict[str, _Call] = {}
         try:

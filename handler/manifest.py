@@ -84,12 +84,14 @@ class Manifest:
         inputs: Its inputs.
         outputs: Its outputs.
         signatures: All of them by name, this one first.
+        golden: A question with a known answer, see `golden`; None without.
 
     Raises:
         StartupError: A key is missing, of another type, or at odds with the rest.
     """
 
     __slots__ = (
+        "golden",
         "inputs",
         "labels",
         "name",
@@ -118,6 +120,7 @@ class Manifest:
             self.outputs = default.outputs
             self.signatures = {entry.name: entry for entry in (default, *others)}
             self.labels: list[str] | None = document.get("labels")
+            self.golden: dict[str, Any] | None = document.get("golden")
             picture = document.get("picture")
             self.picture = None if picture is None else _picture(picture, self)
         except (KeyError, TypeError, ValueError) as error:

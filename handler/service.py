@@ -91,10 +91,10 @@ def _open_backend(manifest: Manifest, directory: str, settings: Mapping[str, str
     # Each backend is imported where it is chosen: the others cost a Lambda nothing.
     kind = settings.get("MODEL_BACKEND", "litert")
     if kind == "litert":
-        from handler.backends.litert import LiteRtBackend
+        from handler.backends.litert import LiteRtBackend, thread_count
 
         library = settings.get("LITERT_LIBRARY", "/opt/litert/libLiteRt.so")
-        return LiteRtBackend(manifest, directory, library)
+        return LiteRtBackend(manifest, directory, library, thread_count(settings))
     if kind == "sagemaker":
         from handler.backends.sagemaker import SageMakerBackend
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from threading import Lock
 
+from handler import golden
+from handler.digest import Digest
 from handler.errors import LiteRtError, StartupError
 from handler.litert import Model, Port
+from handler.litert_library import Library
 from handler.quantization import LIMITS, Quantizer, dequantize
 
 TYPE_CHECKING = False
@@ -17,12 +19,11 @@ if TYPE_CHECKING:
     from handler.manifest import Manifest, Signature
     from handler.tensor import Tensor, TensorSpec
 
+_MEGABYTES_PER_CPU = 1769  # AWS: a function with 1,769 MB has the equivalent of one vCPU
+
 
 class LiteRtBackend:
-    """Runs model.tflite; checks it against model.json once, at start-up.
-
-    About half of all randomly corrupted .tflite files load, run and answer nonsense: hence the
-    sha256.
+    """Runs model.tflite; checks it against model.json once, at start-up: see digest and golden.
 
     Args:
         manifest: What model.json says.
@@ -31,15 +32,18 @@ class LiteRtBackend:
         threads: How many threads a run may use.
 
     Raises:
-        StartupError: The file is not there, is not the one model.json describes, or LiteRT refuses
-            it.
+        StartupError: The file is not there, is not the one model.json describes, LiteRT refuses
+            it, or it answers otherwise than it did when it was converted.
     """
 
     def __init__(self, manifest: Manifest, directory: str, library: str, threads: int = 1) -> None:
         path = os.path.join(directory, "model.tflite")  # noqa: PTH118 - pathlib costs 4 ms
-        _check_digest(path, manifest.sha256)
+        digest = Digest(path)
         try:
-            self._model = Model(library, path, manifest.signatures, threads)
+            loaded = Library(library)
+            # Before LiteRT sees the file: a damaged one may end the process unexplained.
+            digest.check(manifest.sha256)
+            self._model = Model(loaded, path, manifest.signatures, threads)
         except LiteRtError as error:
             raise StartupError(f"cannot load {path}: {error}") from error
         for name, signature in manifest.signatures.items():
@@ -52,6 +56,7 @@ class LiteRtBackend:
             if spec.quantization is not None
         }
         self._lock = Lock()
+        golden.check(self, manifest)
 
     def run(self, tensors: Mapping[str, Tensor], signature: Signature) -> dict[str, Tensor]:
         """Answer with every output, for inputs that the predictor has checked.
@@ -83,19 +88,24 @@ class LiteRtBackend:
             self._model.close()
 
 
-def _check_digest(path: str, expected: str) -> None:
-    digest = hashlib.sha256()
-    try:
-        with open(path, "rb") as file:  # noqa: PTH123 - pathlib costs 4 ms of cold start
-            while block := file.read(1 << 20):
-                digest.update(block)
-    except OSError as error:
-        raise StartupError(f"cannot read {path}: {error}; MODEL_DIR names its folder") from error
-    if digest.hexdigest() != expected:
-        raise StartupError(
-            f"{path} has sha256 {digest.hexdigest()}, model.json expects {expected}: "
-            "the two are not from one conversion, build the image again"
-        )
+def thread_count(settings: Mapping[str, str]) -> int:
+    """How many threads a run may use.
+
+    MODEL_THREADS where it is set; on Lambda as many as the memory setting buys whole processors,
+    for a thread that shares one is waited for by the others; elsewhere 1, since a server has a
+    process for each core.
+
+    Raises:
+        StartupError: MODEL_THREADS is not a number above zero.
+    """
+    text = settings.get("MODEL_THREADS", "")
+    if text:
+        if not text.isdecimal() or int(text) == 0:
+            raise StartupError(f"MODEL_THREADS is '{text}', expected a number of threads such as 2")
+        return int(text)
+    memory = settings.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "0")
+    bought = int(memory) // _MEGABYTES_PER_CPU if memory.isdecimal() else 0
+    return max(1, min(bought, len(os.sched_getaffinity(0))))
 
 
 def _check_ports(side: str, ports: Sequence[Port], specs: Sequence[TensorSpec]) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from handler.errors import LiteRtError, StartupError
 from handler.litert import Model
+from handler.litert_library import Library
 from handler.service import Service, open_service
 from handler.tensor import Tensor
 
@@ -35,7 +36,7 @@ def _run(model: Model, images: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 def test_numbers_equal_those_of_the_stock_runtime(digits: Path, library: str, batch: int) -> None:
     """For any batch, every row comes back, with the numbers Google's own binding gives."""
     images = np.random.default_rng(66).random((batch, 8, 8, 1), dtype=np.float32)
-    model = Model(library, str(digits / "model.tflite"), ["serving_default"])
+    model = Model(Library(library), str(digits / "model.tflite"), ["serving_default"])
 
     scores = _run(model, images)
 
@@ -47,7 +48,7 @@ def test_numbers_equal_those_of_the_stock_runtime(digits: Path, library: str, ba
 def test_a_batch_that_changes_size_never_leaks_rows(digits: Path, library: str) -> None:
     """Growing and shrinking batches give each image the scores it has on its own."""
     images = np.random.default_rng(7).random((9, 8, 8, 1), dtype=np.float32)
-    model = Model(library, str(digits / "model.tflite"), ["serving_default"])
+    model = Model(Library(library), str(digits / "model.tflite"), ["serving_default"])
     alone = _reference(digits / "model.tflite", images)
 
     for batch in (9, 1, 3, 3, 1, 9):
@@ -112,7 +113,7 @@ def test_a_file_that_is_not_the_one_described_fails_the_start(
 def test_a_signature_the_file_lacks_is_named(tiny: Path, library: str) -> None:
     """An unknown signature is refused with those that exist."""
     with pytest.raises(LiteRtError, match="no signature 'train', it has serving_default"):
-        Model(library, str(tiny / "model.tflite"), ["train"])
+        Model(Library(library), str(tiny / "model.tflite"), ["train"])
 
 
 def test_a_library_that_is_not_there_fails_the_start(tiny: Path) -> None:
@@ -126,7 +127,7 @@ def test_a_file_that_is_no_model_is_refused(tmp_path: Path, library: str) -> Non
     (tmp_path / "model.tflite").write_bytes(b"TFL3" * 100)
 
     with pytest.raises(LiteRtError, match="LiteRtCreateModelFromFile"):
-        Model(library, str(tmp_path / "model.tflite"), ["serving_default"])
+        Model(Library(library), str(tmp_path / "model.tflite"), ["serving_default"])
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,13 @@ with warnings.catch_warnings():
     import flatbuffers  # type: ignore[import-untyped]
     from ai_edge_litert import schema_py_generated as schema
 
+# numpy's name -> the schema's; those that the handler refuses as well.
 TYPES = {
-    "float32": schema.TensorType.FLOAT32,
-    "int32": schema.TensorType.INT32,
-    "int8": schema.TensorType.INT8,
-    "bool": schema.TensorType.BOOL,
+    name: getattr(schema.TensorType, name.upper())
+    for name in (
+        *("float16", "float32", "float64", "bool", "string", "complex64"),
+        *("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+    )
 }
 
 
@@ -40,27 +42,44 @@ class Step:
     output: str
 
 
+@dataclass(frozen=True)
+class Graph:
+    """One signature."""
+
+    name: str
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    steps: tuple[Step, ...]
+
+    def describe(self) -> dict[str, Any]:
+        """Its entry in model.json."""
+        return {
+            "name": self.name,
+            "inputs": [_entry(port) for port in self.inputs],
+            "outputs": [_entry(port) for port in self.outputs],
+        }
+
+
 def write_model(
     folder: Path,
     inputs: tuple[Port, ...],
     outputs: tuple[Port, ...],
     steps: tuple[Step, ...],
+    others: tuple[Graph, ...] = (),
     **extra: Any,
 ) -> Path:
     """Write model.tflite and model.json into a folder, and give the folder back."""
     folder.mkdir(parents=True, exist_ok=True)
-    data = _flatbuffer(inputs, outputs, steps)
+    graph = Graph("serving_default", inputs, outputs, steps)
+    data = _flatbuffer((graph, *others))
     (folder / "model.tflite").write_bytes(data)
     document = {
         "schema": 1,
         "name": "tiny",
         "sha256": hashlib.sha256(data).hexdigest(),
         "recipe": "float32",
-        "signature": {
-            "name": "serving_default",
-            "inputs": [_entry(port) for port in inputs],
-            "outputs": [_entry(port) for port in outputs],
-        },
+        "signature": graph.describe(),
+        "other_signatures": [other.describe() for other in others],
         "labels": None,
         "picture": None,
         "provenance": {},
@@ -78,43 +97,62 @@ def _entry(port: Port) -> dict[str, Any]:
     return entry
 
 
-def _flatbuffer(
-    inputs: tuple[Port, ...], outputs: tuple[Port, ...], steps: tuple[Step, ...]
-) -> bytes:
-    ports = (*inputs, *outputs)
-    index = {port.name: number for number, port in enumerate(ports)}
+def _flatbuffer(graphs: tuple[Graph, ...]) -> bytes:
     model = schema.ModelT()
     model.version = 3
     model.buffers = [schema.BufferT()]
-    graph = schema.SubGraphT()
-    graph.tensors = [_tensor(port) for port in ports]
-    graph.inputs = [index[port.name] for port in inputs]
-    graph.outputs = [index[port.name] for port in outputs]
-    graph.operators = []
     model.operatorCodes = []
-    for number, step in enumerate(steps):
+    model.subgraphs = [_subgraph(graph, model) for graph in graphs]
+    model.signatureDefs = [_signature(graph, number) for number, graph in enumerate(graphs)]
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    return bytes(builder.Output())
+
+
+def _subgraph(graph: Graph, model: Any) -> Any:
+    ports = (*graph.inputs, *graph.outputs)
+    index = _index(graph)
+    made = schema.SubGraphT()
+    made.name = graph.name
+    made.tensors = [_tensor(port) for port in ports]
+    made.inputs = [index[port.name] for port in graph.inputs]
+    made.outputs = [index[port.name] for port in graph.outputs]
+    made.operators = []
+    for step in graph.steps:
         code = schema.OperatorCodeT()
         code.builtinCode = getattr(schema.BuiltinOperator, step.operator)
         code.deprecatedBuiltinCode = min(code.builtinCode, 127)
-        code.version = 2 if any("int8" in port.dtype for port in ports) else 1
-        model.operatorCodes.append(code)
+        quantized = any("int8" in port.dtype for port in ports)
+        code.version = 2 if quantized and step.operator != "RESHAPE" else 1
         operator = schema.OperatorT()
-        operator.opcodeIndex = number
+        operator.opcodeIndex = len(model.operatorCodes)
         operator.inputs = [index[name] for name in step.inputs]
         operator.outputs = [index[step.output]]
         if step.operator == "ADD":
             operator.builtinOptionsType = schema.BuiltinOptions.AddOptions
             operator.builtinOptions = schema.AddOptionsT()
-        graph.operators.append(operator)
-    model.subgraphs = [graph]
+        if step.operator == "RESHAPE":
+            operator.builtinOptionsType = schema.BuiltinOptions.ReshapeOptions
+            operator.builtinOptions = schema.ReshapeOptionsT()
+            shape = next(port.shape for port in ports if port.name == step.output)
+            operator.builtinOptions.newShape = list(shape)
+        model.operatorCodes.append(code)
+        made.operators.append(operator)
+    return made
+
+
+def _signature(graph: Graph, number: int) -> Any:
+    index = _index(graph)
     signature = schema.SignatureDefT()
-    signature.signatureKey = "serving_default"
-    signature.inputs = [_map(port.name, index) for port in inputs]
-    signature.outputs = [_map(port.name, index) for port in outputs]
-    model.signatureDefs = [signature]
-    builder = flatbuffers.Builder(1024)
-    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-    return bytes(builder.Output())
+    signature.signatureKey = graph.name
+    signature.subgraphIndex = number
+    signature.inputs = [_map(port.name, index) for port in graph.inputs]
+    signature.outputs = [_map(port.name, index) for port in graph.outputs]
+    return signature
+
+
+def _index(graph: Graph) -> dict[str, int]:
+    return {port.name: number for number, port in enumerate((*graph.inputs, *graph.outputs))}
 
 
 def _tensor(port: Port) -> Any:
