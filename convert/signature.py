@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from convert.errors import ModelError
 
 DEFAULT = "serving_default"
@@ -71,6 +73,12 @@ def parse(content: bytes) -> Any:  # noqa: ANN401  the schema's generated classe
 
     try:
         model = flatbuffer_utils.convert_bytearray_to_object(content)
+        for buffer in model.buffers:
+            # From 256 KiB on the quantizer appends weights behind the graph, and says where.
+            # (read_model_from_bytearray takes them in as bytes, which are slow to write again.)
+            if buffer.offset:
+                buffer.data = np.frombuffer(content, np.uint8, buffer.size, buffer.offset)
+                buffer.offset = buffer.size = 0
     except Exception as error:  # whatever an offset into nowhere leads to
         raise ModelError(f"damaged .tflite file: {type(error).__name__}: {error}") from error
     if not model.subgraphs:

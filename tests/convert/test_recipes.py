@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
@@ -103,3 +104,19 @@ def test_same_input_gives_the_same_bytes(zoo: Any, convert: Any) -> None:
     second = convert(*arguments).out
     after = [(second / name).read_bytes() for name in ("model.tflite", "model.json")]
     assert before == after
+
+
+def test_large_static_model_is_whole(convert: Any, tmp_path: Path) -> None:
+    """Weights past 256 KiB, which the quantizer appends behind the graph, are not lost."""
+    keras.utils.set_random_seed(66)
+    start = keras.Input((512,), name="features")
+    hidden = keras.layers.Dense(600, activation="relu", name="hidden")(start)
+    model = keras.Model(start, keras.layers.Dense(3, name="scores")(hidden))
+    model.save(tmp_path / "model.keras")
+    x = np.random.default_rng(66).normal(size=(16, 512)).astype(np.float32)
+    np.savez(tmp_path / "c.npz", x=x)
+    outcome = convert(
+        tmp_path / "model.keras", "--recipe", "static_wi8_ai8", "--calibration", tmp_path / "c.npz"
+    )
+    answers = ask(outcome.out / "model.tflite", x)
+    np.testing.assert_allclose(model.predict(x, verbose=0), answers, atol=0.1)
