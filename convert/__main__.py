@@ -1,25 +1,24 @@
-"""python -m convert: the command line.
+"""python -m convert: the command line. What touches a model is done in a process of its own.
 
 Exit 0 done; 2 the input is wrong (one line on standard error); 3 no candidate is inside the budget
 (with the table). Progress goes to standard error as well.
 """
 
 import argparse
-import faulthandler
-import os
-import signal
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from convert import fields as field
-from convert import metric
+from convert import isolation, metric, output
 from convert.budget import Budget, Prefer
 from convert.errors import BudgetError, ConvertError, OptionError
 from convert.fingerprint import fingerprint
 from convert.recipe import AUTO, Scheme
 
+_TIME_LIMIT_S = 1800.0
 _Value = TypeVar("_Value")
 
 
@@ -30,10 +29,28 @@ class _Parser(argparse.ArgumentParser):
         raise OptionError(f"{message} (see python -m convert --help)")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command line; returns the exit code."""
+def main(
+    arguments: Sequence[str] | None = None, *, isolated: bool = False, scratch: Path | None = None
+) -> int:
+    """Runs the command line.
+
+    Args:
+        arguments: Of the command line; None: this process's own.
+        isolated: Whether to work in a child, under limits; see `convert.isolation`.
+        scratch: In that child: where to work, and to leave the results.
+
+    Returns:
+        The exit code.
+    """
+    given = sys.argv[1:] if arguments is None else arguments
     try:
-        _run(_parser().parse_args(arguments))
+        options = _parser().parse_args(given)
+        if options.fingerprint:
+            print(fingerprint())
+        elif isolated:
+            return _isolate(given, options)
+        else:
+            _run(options, scratch)
     except ConvertError as error:
         if isinstance(error, BudgetError):
             _say(error.table)
@@ -43,14 +60,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _run(options: argparse.Namespace) -> None:
-    if options.fingerprint:
-        print(fingerprint())
-        return
+def _isolate(arguments: Sequence[str], options: argparse.Namespace) -> int:
+    _check(options)
+    limits = isolation.Limits(memory_gib=options.memory_limit, time_s=options.time_limit)
+    if options.check:
+        with tempfile.TemporaryDirectory(prefix="convert-") as folder:
+            return isolation.convert(arguments, Path(folder), limits)
+    with output.workspace(options.out) as scratch:
+        code = isolation.convert(arguments, scratch, limits)
+        if code == 0:
+            output.publish(scratch, options.out)
+    return code
+
+
+def _check(options: argparse.Namespace) -> None:
     if options.model is None:
         raise OptionError("which model? Give a model file, a model.yaml or its folder")
+    if options.out is None and not options.check:
+        raise OptionError("where to? Give --out FOLDER")
+
+
+def _run(options: argparse.Namespace, scratch: Path | None) -> None:
+    _check(options)
     # Imported late: --fingerprint is called at every preview and needs no numpy.
-    from convert import output, request
+    from convert import request
 
     asked = request.build(
         options.model,
@@ -73,13 +106,14 @@ def _run(options: argparse.Namespace) -> None:
     )
     if options.check:
         return
-    if options.out is None:
-        raise OptionError("where to? Give --out FOLDER")
     from convert import pipeline
 
-    with output.workspace(options.out) as scratch:
-        files = pipeline.convert(asked, scratch, _say)
-        output.publish(files, scratch, options.out)
+    if scratch is not None:
+        output.write(pipeline.convert(asked, scratch, _say), scratch)
+        return
+    with output.workspace(options.out) as own:
+        output.write(pipeline.convert(asked, own, _say), own)
+        output.publish(own, options.out)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -141,6 +175,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="where the results go")
     parser.add_argument(
+        "--memory-limit",
+        type=_of(field.positive, "a number of GiB above 0"),
+        metavar="GIB",
+        default=isolation.default_memory_gib(),
+        help="end the conversion above this (default: %(default)s, 3/4 of this machine's memory)",
+    )
+    parser.add_argument(
+        "--time-limit",
+        type=_of(field.positive, "a number of seconds above 0"),
+        metavar="SECONDS",
+        default=_TIME_LIMIT_S,
+        help="end the conversion after this (default: %(default)s)",
+    )
+    parser.add_argument(
         "--check", action="store_true", help="only look at the input, quickly; write nothing"
     )
     parser.add_argument(
@@ -168,13 +216,5 @@ def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def _stop(*_: object) -> NoReturn:
-    sys.exit(128 + signal.SIGTERM)
-
-
 if __name__ == "__main__":
-    # Chatter is collected and dropped; where the C++ side dies of a signal, this still says where.
-    faulthandler.enable(os.dup(2))
-    # Unwinds, so that nothing half-written stays behind.
-    signal.signal(signal.SIGTERM, _stop)
-    sys.exit(main())
+    sys.exit(main(isolated=True))

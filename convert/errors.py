@@ -7,7 +7,8 @@ ConvertError
 │   ├── ModelError           the model cannot be read, is refused, or uses what LiteRT lacks
 │   │   └── LoopError            a recurrent layer, as it stands; `load` then tries another way
 │   ├── DataError            calibration or evaluation data
-│   └── OutputError          the folder to write to
+│   ├── OutputError          the folder to write to
+│   └── EndedError           a limit was reached, or TensorFlow crashed
 └── BudgetError           3  no candidate is inside the budget
 
 Anything else that escapes is a bug of this package and keeps its traceback.
@@ -50,6 +51,10 @@ class DataError(InputError):
 
 class OutputError(InputError):
     """The output folder cannot be written."""
+
+
+class EndedError(InputError):
+    """The conversion's own process reached a limit or crashed."""
 
 
 class BudgetError(ConvertError):

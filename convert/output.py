@@ -8,6 +8,8 @@ from pathlib import Path
 
 from convert.errors import OutputError
 
+_READY = "ready"
+
 
 @contextlib.contextmanager
 def workspace(out: Path) -> Iterator[Path]:
@@ -33,23 +35,35 @@ def workspace(out: Path) -> Iterator[Path]:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def publish(files: Mapping[str, bytes], scratch: Path, out: Path) -> None:
-    """Writes the files to `scratch`, then moves them to `out`.
+def write(files: Mapping[str, bytes], scratch: Path) -> None:
+    """Writes the files to `scratch`, ready to be published.
+
+    Raises:
+        OutputError: They cannot be written.
+    """
+    ready = scratch / _READY
+    try:
+        ready.mkdir()
+        for name, content in files.items():
+            (ready / name).write_bytes(content)
+    except OSError as error:
+        raise OutputError(f"--out: cannot be written: {error.strerror}") from error
+
+
+def publish(scratch: Path, out: Path) -> None:
+    """Moves what `write` wrote to `out`.
 
     A folder that is new appears whole. In one that exists each file is replaced whole, and other
     files are left alone; model.json's sha256 says which model.tflite it belongs to.
 
     Raises:
-        OutputError: Something cannot be written; `out` is then as it was, or lacks later files.
+        OutputError: Something cannot be moved; `out` is then as it was, or lacks later files.
     """
-    ready = scratch / "ready"
+    ready = scratch / _READY
     try:
-        ready.mkdir()
-        for name, content in files.items():
-            (ready / name).write_bytes(content)
         if out.exists():
-            for name in files:
-                (ready / name).replace(out / name)
+            for file in sorted(ready.iterdir()):
+                file.replace(out / file.name)
         else:
             out.parent.mkdir(parents=True, exist_ok=True)
             ready.rename(out)
