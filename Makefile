@@ -38,7 +38,7 @@ rehearse: .venv/ready ## play a release through three emulated environments, and
 	@$(RUN) python -m local.rehearse
 
 test: check ## everything CI runs: make check, then all tests
-	@$(RUN) pytest
+	@$(RUN) pytest -n 2
 
 check: .venv/ready actionlint ## format, lint, types and workflows
 	@$(RUN) ruff format --check --quiet .

@@ -1,6 +1,7 @@
 """Runs the bootstrap program against Pulumi's mocks and keeps what it registers."""
 
 import asyncio
+import functools
 import json
 import runpy
 import warnings
@@ -87,10 +88,11 @@ class Monitor(mocks.MockMonitor):
 Bootstrap = Callable[..., Account]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def bootstrap() -> Bootstrap:
-    """Run the program with these settings over the usual ones."""
+    """Run the program with these settings over the usual ones, once for each; accounts are read."""
 
+    @functools.cache
     def run(**settings: str) -> Account:
         account = Account()
         values = {f"thimble-bootstrap:{key}": value for key, value in (SETTINGS | settings).items()}

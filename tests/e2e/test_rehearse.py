@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -23,22 +24,31 @@ TOLD = [
     "rolled back by hand",
     "every step ended as it must",
 ]
+TIMEOUT_SECONDS = 900
+CLEAN_UP_SECONDS = 100
 
 
 def test_release_and_rollback(tmp_path: Path) -> None:
     """What the workflows run carries one digest to production, and brings it back."""
     clone = tmp_path / "clone"
     subprocess.run(["git", "clone", "--quiet", "--no-local", ROOT, clone], check=True)
-    done = subprocess.run(
+    # In a session of its own: Ctrl-C comes once, from below, and the environments go with it.
+    with subprocess.Popen(
         [sys.executable, "-m", "local.rehearse"],
         cwd=clone,
         env={k: v for k, v in os.environ.items() if k != "THIMBLE_HOME"},
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
-        timeout=900,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    places = [done.stdout.index(line) for line in TOLD]
+        start_new_session=True,
+    ) as rehearsal:
+        try:
+            told = rehearsal.communicate(timeout=TIMEOUT_SECONDS)[0]
+        finally:
+            if rehearsal.poll() is None:
+                rehearsal.send_signal(signal.SIGINT)
+                rehearsal.communicate(timeout=CLEAN_UP_SECONDS)
+    assert rehearsal.returncode == 0, told
+    places = [told.index(line) for line in TOLD]
     assert places == sorted(places)
     assert not (clone / ".local").exists()
