@@ -17,16 +17,23 @@ class LiteRtModel:
     Args:
         content: The file's bytes.
         signature: The signature to call.
+        delegates: Whether XNNPACK does the work, as in the image; otherwise LiteRT's own kernels.
 
     Raises:
         ModelError: LiteRT refuses the file.
     """
 
-    def __init__(self, content: bytes, signature: Signature) -> None:
-        from ai_edge_litert.interpreter import Interpreter
+    def __init__(self, content: bytes, signature: Signature, *, delegates: bool = True) -> None:
+        from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
+        kind = OpResolverType
+        resolver = kind.AUTO if delegates else kind.BUILTIN_WITHOUT_DEFAULT_DELEGATES
         try:
-            self._interpreter: Any = Interpreter(model_content=content, num_threads=THREADS)
+            self._interpreter: Any = Interpreter(
+                model_content=content,
+                num_threads=THREADS,
+                experimental_op_resolver_type=resolver,
+            )
             self._runner: Any = self._interpreter.get_signature_runner(signature.name)
         except (ValueError, RuntimeError) as error:
             raise ModelError(f"LiteRT cannot load it: {error}") from error

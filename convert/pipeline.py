@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from convert import data, quantize, request, score
+from convert import data, golden, quantize, request, score
 from convert.choose import Candidate, choose
 from convert.data import Examples
 from convert.errors import ModelError
@@ -90,9 +90,11 @@ def convert(asked: Request, scratch: Path, say: Say) -> dict[str, bytes]:
         candidates, asked.budget.max_accuracy_drop or 0.0, report.to_markdown(None)
     )
     say(f"chosen: {chosen}")
+    with quiet():
+        question = golden.make(content, source.signature, judge.examples if judge else calibration)
     return {
         "model.tflite": content,
-        "model.json": _as_json(_describe(asked, source, chosen, content)),
+        "model.json": _as_json(_describe(asked, source, chosen, content, question)),
         "report.json": _as_json(report.to_json(chosen)),
         "report.md": report.to_markdown(chosen).encode(),
     }
@@ -152,7 +154,13 @@ def _candidate(
     )
 
 
-def _describe(asked: Request, source: Source, chosen: Recipe, content: bytes) -> dict[str, Any]:
+def _describe(
+    asked: Request,
+    source: Source,
+    chosen: Recipe,
+    content: bytes,
+    question: dict[str, Any] | None,
+) -> dict[str, Any]:
     about = asked.card
     return {
         "schema": SCHEMA,
@@ -162,6 +170,7 @@ def _describe(asked: Request, source: Source, chosen: Recipe, content: bytes) ->
         "signature": source.signature.to_json(),
         "labels": None if about.labels is None else list(about.labels),
         "picture": None if about.picture is None else about.picture.to_json(),
+        "golden": question,
         "provenance": {
             "source_sha256": source.sha256,
             "tensorflow": metadata.version("tensorflow"),

@@ -21,7 +21,7 @@ from __future__ import annotations
 import binascii
 import math
 
-from handler.errors import HandlerError, StartupError
+from handler.errors import BadRequestError, LiteRtError, StartupError
 from handler.tensor import ITEM_SIZES, Tensor
 
 TYPE_CHECKING = False
@@ -44,18 +44,16 @@ def check(backend: Backend, manifest: Manifest) -> None:
     signature = manifest.signatures[manifest.signature]
     try:
         tensors = {spec.name: _input(golden, spec.name, spec.dtype) for spec in signature.inputs}
-        expected, tolerance = golden["outputs"], float(golden["tolerance"])
-    except (KeyError, TypeError, ValueError) as error:
+        answers = backend.run(tensors, signature)
+        for name, wanted in golden["outputs"].items():
+            _compare(name, answers[name], wanted, golden["tolerance"])
+    except (LiteRtError, BadRequestError) as error:
+        raise StartupError(f"the model does not run on its golden input: {error}") from error
+    except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
         raise StartupError(
             f"model.json's `golden` is not complete: {type(error).__name__} {error}; "
             "run convert again"
         ) from error
-    try:
-        answers = backend.run(tensors, signature)
-    except HandlerError as error:
-        raise StartupError(f"the model does not run on its golden input: {error}") from error
-    for name, wanted in expected.items():
-        _compare(name, answers[name], wanted, tolerance)
 
 
 def _input(golden: dict[str, Any], name: str, dtype: str) -> Tensor:
