@@ -11,7 +11,7 @@ OUT ?= .build/convert
 ACTIONLINT := $(or $(shell command -v actionlint),$(CURDIR)/.tools/bin/actionlint)
 ACTIONLINT_SOURCE := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
-.PHONY: help up preview down outputs convert architectures rehearse test check actionlint format clean
+.PHONY: help bench up preview down outputs convert architectures rehearse test check actionlint format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -36,6 +36,9 @@ architectures: .venv/ready ## convert ten architectures and write the README's t
 
 rehearse: .venv/ready ## play a release through three emulated environments, and back
 	@$(RUN) python -m local.rehearse
+
+bench: .venv/ready ## compare handlers and servers, on this machine (a quarter of an hour)
+	@$(RUN) python -m bench
 
 test: check ## everything CI runs: make check, then all tests
 	@$(RUN) pytest -n 2

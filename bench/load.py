@@ -1,0 +1,75 @@
+"""The load: wrk, eight connections from one thread, every answer compared byte for byte."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.errors import BenchError
+from local import docker
+from local.errors import DockerError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+CONNECTIONS = 8
+SCRIPT = Path(__file__).with_name("load.lua")
+
+
+def ensure() -> None:
+    """See to it that wrk is there: Debian's package, where this may install one.
+
+    Raises:
+        BenchError: It is not, and cannot be installed.
+    """
+    if shutil.which("wrk") is None:
+        try:
+            docker.install(["wrk"])
+        except DockerError as error:
+            raise BenchError(
+                f"the servers are loaded with wrk, which is not on PATH: {error}"
+            ) from error
+
+
+def run(
+    url: str, media: str, requests: Sequence[bytes], expected: Sequence[bytes], seconds: float
+) -> dict[str, Any]:
+    """Ask a server as fast as it answers, for a while.
+
+    Args:
+        url: With the path.
+        media: Content type of the requests.
+        requests: Bodies, sent in turn.
+        expected: Bodies of the right answers, in any order.
+        seconds: How long; whole ones.
+
+    Returns:
+        `requests`, `seconds`, `p50_ms`, `p99_ms`, `max_ms`, `wrong` (another status than 200, or
+        another body), `failed` (connections and time-outs), and `cpu_seconds` of wrk itself.
+
+    Raises:
+        BenchError: wrk failed.
+    """
+    with tempfile.TemporaryDirectory(prefix="thimble-bench-") as folder:
+        for number, (body, answer) in enumerate(zip(requests, expected, strict=True), 1):
+            Path(folder, f"request.{number}").write_bytes(body)
+            Path(folder, f"answer.{number}").write_bytes(answer)
+        command = ["wrk", "--threads=1", f"--connections={CONNECTIONS}", "--timeout=10s"]
+        command += [f"--duration={seconds:.0f}s", f"--script={SCRIPT}", url, "--"]
+        command += [folder, str(len(requests)), media]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+            output = process.stdout.read().decode() if process.stdout else ""
+            # Popen's own wait says nothing of the time that it took.
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+    try:
+        found: dict[str, Any] = json.loads(output.strip().splitlines()[-1])
+    except (IndexError, ValueError) as error:
+        raise BenchError(f"wrk failed at {url}: {output.strip()[-300:]}") from error
+    found["cpu_seconds"] = usage.ru_utime + usage.ru_stime
+    return found

@@ -1,0 +1,1 @@
+"""The Lambda handlers that ours is compared with. Each image carries this folder as it stands."""

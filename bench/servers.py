@@ -1,0 +1,297 @@
+"""Part B: four servers, one after the other and again, eight connections, all cores."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import random
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import ai_edge_litert
+
+from bench import answers, load, processes
+from bench.contenders import CONTENDERS, WORKERS
+from bench.errors import BenchError, WrongAnswerError
+from bench.stats import median
+from local.home import say
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bench.contenders import Contender
+    from bench.models import BenchModel
+
+BARE_CALL = Path("bench/inside/bare_call.py")
+REPETITIONS, QUICK_REPETITIONS = 3, 1
+WARM_UP_SECONDS, SECONDS, TRIAL_SECONDS, BARE_SECONDS = 2, 5, 2, 2
+READY_SECONDS = 90.0
+POLL_SECONDS = 0.005
+OK = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """A server that answers right.
+
+    Attributes:
+        pid: The root of its process tree.
+        url: Where the model is asked.
+        media: Content type of the requests.
+        requests: One body for each of the model's inputs.
+        expected: The right answers, as this server writes them.
+        ready_s: From its start to its first right answer.
+    """
+
+    pid: int
+    url: str
+    media: str
+    requests: list[bytes]
+    expected: list[bytes]
+    ready_s: float
+
+
+def measure(models: list[BenchModel], *, quick: bool = False) -> dict[str, Any]:
+    """Measure every server with every model.
+
+    Args:
+        models: What they serve.
+        quick: One repetition, no trial of variants: to see whether it works.
+
+    Returns:
+        By model: `bare_call`, and by server its variant, each repetition and the medians.
+
+    Raises:
+        BenchError: Something is missing, or a server failed.
+        WrongAnswerError: A server answered wrong.
+    """
+    load.ensure()
+    return {model.name: _measure(model, quick=quick) for model in models}
+
+
+def _measure(model: BenchModel, *, quick: bool) -> dict[str, Any]:
+    tried = {c.key: _trials(c, model) if not quick else {} for c in CONTENDERS}
+    chosen = {
+        c.key: max(tried[c.key], key=lambda name: tried[c.key][name], default=c.variants[0])
+        for c in CONTENDERS
+    }
+    bare: list[dict[str, float]] = []
+    runs: dict[str, list[dict[str, Any]]] = {c.key: [] for c in CONTENDERS}
+    repetitions = QUICK_REPETITIONS if quick else REPETITIONS
+    for number in range(repetitions):
+        say(f"servers, {model.name}: repetition {number + 1} of {repetitions}")
+        bare.append(_bare_call(model))
+        for contender in CONTENDERS:
+            found = _once(contender, model, chosen[contender.key], SECONDS)
+            # Two cores can compute no more than this, whatever is around the model.
+            found["share_of_cores"] = found["per_second"] * bare[-1]["both_ms"] / 1000 / WORKERS
+            runs[contender.key].append(found)
+            say(f"  {contender.title}: {found['per_second']:,.0f}/s, p99 {found['p99_ms']:.1f} ms")
+    return {
+        "bare_call": bare,
+        "servers": {
+            c.key: {
+                "title": c.title,
+                "version": c.version,
+                "variant": chosen[c.key],
+                "variants_tried": tried[c.key],
+                "median": _medians(runs[c.key]),
+                "each": runs[c.key],
+            }
+            for c in CONTENDERS
+        },
+    }
+
+
+def _trials(contender: Contender, model: BenchModel) -> dict[str, float]:
+    """Requests a second of each variant, where there is a choice."""
+    if len(contender.variants) == 1:
+        return {}
+    say(f"servers, {model.name}: which setting of {contender.title} is the faster one?")
+    return {
+        variant: _once(contender, model, variant, TRIAL_SECONDS)["per_second"]
+        for variant in contender.variants
+    }
+
+
+def _once(contender: Contender, model: BenchModel, variant: str, seconds: int) -> dict[str, Any]:
+    """One start, one warm-up, one measurement, one stop."""
+    with _running(contender, model, variant) as server:
+        given = (server.url, server.media, server.requests, server.expected)
+        warm = load.run(*given, WARM_UP_SECONDS)
+        before = processes.cpu_seconds(server.pid)
+        found = load.run(*given, seconds)
+        used = processes.cpu_seconds(server.pid) - before
+        pss, rss = processes.memory_mb(server.pid)
+    if not found["requests"]:
+        raise BenchError(f"{contender.title}, {model.name}: no answer in {seconds} s")
+    return {
+        "per_second": found["requests"] / found["seconds"],
+        "p50_ms": found["p50_ms"],
+        "p99_ms": found["p99_ms"],
+        "max_ms": found["max_ms"],
+        "requests": found["requests"],
+        "wrong": found["wrong"] + warm["wrong"],
+        "failed": found["failed"] + warm["failed"],
+        "cpu_ms_per_request": used * 1000 / found["requests"],
+        "load_cpu_ms_per_request": found["cpu_seconds"] * 1000 / found["requests"],
+        "pss_mb": pss,
+        "rss_mb": rss,
+        "ready_s": server.ready_s,
+    }
+
+
+@contextmanager
+def _running(contender: Contender, model: BenchModel, variant: str) -> Iterator[Running]:
+    encoded = [contender.encode(model, rows) for rows in model.inputs]
+    requests, media = [body for body, _ in encoded], encoded[0][1]
+    path, port = contender.path(model), _free_port()
+    with tempfile.TemporaryDirectory(prefix="thimble-bench-") as folder:
+        started = contender.start(model, port, variant, Path(folder))
+        log = Path(folder, "bench.log")
+        with log.open("wb") as output:
+            began = time.perf_counter()
+            process = subprocess.Popen(
+                started.command,
+                cwd=started.folder,
+                env={**os.environ, **started.environment},
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        try:
+            _wait(contender, model, process, port, log)
+            expected = [_right(contender, model, port, media, 0, requests[0])]
+            ready = time.perf_counter() - began
+            expected += [
+                _right(contender, model, port, media, number, requests[number])
+                for number in range(1, len(requests))
+            ]
+            _check_together(contender, port, path, media, requests, expected)
+            yield Running(
+                pid=process.pid,
+                url=f"http://127.0.0.1:{port}{path}",
+                media=media,
+                requests=requests,
+                expected=expected,
+                ready_s=ready,
+            )
+        finally:
+            processes.stop(process.pid)
+            process.wait()
+
+
+def _wait(
+    contender: Contender,
+    model: BenchModel,
+    process: subprocess.Popen[bytes],
+    port: int,
+    log: Path,
+) -> None:
+    end = time.monotonic() + READY_SECONDS
+    while time.monotonic() < end and process.poll() is None:
+        try:
+            if _ask(port, "GET", contender.health.format(model.name))[0] == OK:
+                return
+        except (OSError, http.client.HTTPException):
+            pass
+        time.sleep(POLL_SECONDS)
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    raise BenchError(
+        f"{contender.title} was not ready after {READY_SECONDS:.0f} s or ended: "
+        f"{lines[-1] if lines else 'it printed nothing'}"
+    )
+
+
+def _right(
+    contender: Contender, model: BenchModel, port: int, media: str, number: int, body: bytes
+) -> bytes:
+    """A server's answer to one input, after a look at the numbers in it."""
+    status, kind, answer = _ask(port, "POST", contender.path(model), body, media)
+    if status != OK:
+        raise WrongAnswerError(f"{contender.title}, {model.name}: {status} {answer[:300]!r}")
+    answers.check(contender.title, answers.read(answer, kind), model.expected[number])
+    return answer
+
+
+def _check_together(
+    contender: Contender,
+    port: int,
+    path: str,
+    media: str,
+    requests: list[bytes],
+    expected: list[bytes],
+) -> None:
+    """All inputs from eight connections at once: each must get its own answer."""
+
+    def ask_all(seed: int) -> int:
+        order = list(range(len(requests)))
+        random.Random(seed).shuffle(order)  # noqa: S311 - no secret
+        return sum(_ask(port, "POST", path, requests[n], media)[2] != expected[n] for n in order)
+
+    with ThreadPoolExecutor(load.CONNECTIONS) as pool:
+        wrong = sum(pool.map(ask_all, range(load.CONNECTIONS)))
+    if wrong:
+        raise WrongAnswerError(
+            f"{contender.title} mixed up {wrong} of {load.CONNECTIONS * len(requests)} answers "
+            f"to {load.CONNECTIONS} connections"
+        )
+
+
+def _ask(
+    port: int, method: str, path: str, body: bytes | None = None, media: str = ""
+) -> tuple[int, str, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        connection.request(method, path, body, {"content-type": media} if media else {})
+        response = connection.getresponse()
+        return response.status, response.headers.get("content-type", ""), response.read()
+    finally:
+        connection.close()
+
+
+def _bare_call(model: BenchModel) -> dict[str, float]:
+    """The C call alone on one core, and on all cores at once: median milliseconds a call."""
+    library = str(Path(ai_edge_litert.__path__[0], "libLiteRt.so"))
+    command = [sys.executable, "-S", str(BARE_CALL), library, str(model.artifact / "model.tflite")]
+
+    def times(count: int) -> list[float]:
+        started = [
+            subprocess.Popen(
+                [*command, str(BARE_SECONDS)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            )
+            for _ in range(count)
+        ]
+        outputs = [process.communicate()[0] for process in started]
+        if any(process.returncode for process in started):
+            raise BenchError(f"the bare C call of {model.name} failed; run {' '.join(command)} 1")
+        return [time for output in outputs for time in json.loads(output)]
+
+    return {"alone_ms": median(times(1)), "both_ms": median(times(WORKERS))}
+
+
+def _medians(runs: list[dict[str, Any]]) -> dict[str, float]:
+    return {key: median([run[key] for run in runs]) for key in runs[0]}
+
+
+def _free_port() -> int:
+    """A port that is free, as are the two above it."""
+    while True:
+        with socket.socket() as first, socket.socket() as second, socket.socket() as third:
+            first.bind(("127.0.0.1", 0))
+            port: int = first.getsockname()[1]
+            try:
+                second.bind(("127.0.0.1", port + 1))
+                third.bind(("127.0.0.1", port + 2))
+            except (OSError, OverflowError):
+                continue
+            return port
