@@ -7,7 +7,7 @@ import math
 import os
 
 from handler.errors import StartupError
-from handler.tensor import TYPECODES, TensorSpec
+from handler.tensor import FLOATS, TYPECODES, Tensor, TensorSpec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -188,8 +188,23 @@ def _picture(entry: dict[str, Any], manifest: Manifest) -> Picture:
         (1, height * width * channels),
     ):
         if spec.accepts(shape) and math.prod(shape) == height * width * channels:
+            _check_range(low, high, spec)
             return Picture(width, height, color, low, high, shape)
     raise StartupError(
         f"model.json: a {color} picture of {width}x{height} does not fit input '{spec.name}' of "
         f"shape {list(spec.shape)}: mend `picture` in the card"
     )
+
+
+def _check_range(low: float, high: float, spec: TensorSpec) -> None:
+    dtype = spec.client_dtype
+    try:
+        Tensor.of(dtype, (2,), (low, high) if dtype in FLOATS else (round(low), round(high)))
+        fits = dtype != "bool"
+    except OverflowError:
+        fits = False
+    if not fits:
+        raise StartupError(
+            f"model.json: picture range {[low, high]} does not fit input '{spec.name}', which "
+            f"takes {dtype}: mend `picture` in the card"
+        )

@@ -33,7 +33,8 @@ def prove(settings: Mapping[str, str]) -> str:
     signature = predictor.signature()
     answers = predictor.backend.run({spec.name: zeros(spec) for spec in manifest.inputs}, signature)
     if manifest.picture is not None:
-        answers = predictor.predict(image.parse(_png(), "image/png", manifest))
+        tensors, _ = image.parse(_png(), "image/png", manifest)
+        answers = predictor.predict(tensors)
         image.render(answers, manifest)
     shapes = ", ".join(f"{name} {list(tensor.shape)}" for name, tensor in answers.items())
     return f"{manifest.name} ({manifest.recipe}, sha256 {manifest.sha256[:12]}) gives {shapes}"

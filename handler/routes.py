@@ -14,7 +14,7 @@ from handler.errors import (
     TooLargeError,
     UnsupportedMediaError,
 )
-from handler.messages import MAX_BYTES, Response
+from handler.messages import JSON, MAX_BYTES, Response
 from handler.protocols import strict_json, tfserving
 
 TYPE_CHECKING = False
@@ -26,18 +26,22 @@ if TYPE_CHECKING:
     from handler.telemetry import Record
     from handler.tensor import Tensor
 
-_MODEL = re.compile(r"/v1/models/([^/:]+)(:predict|:image|/metadata)?")
-_METHODS = {":predict": "POST", ":image": "POST", "/metadata": "GET", None: "GET"}
-_NAMES = {":predict": "predict", ":image": "image", "/metadata": "metadata", None: "status"}
+_MODEL = re.compile(
+    r"/v1/models/([^/:]+)(?:/versions/([^/:]+)|/labels/([^/:]+))?"
+    r"(:predict|:classify|:regress|:image|/metadata)?"
+)
+_GETS = frozenset((None, "/metadata"))
+# What a body without a content type, or with a wrong one, is taken for: TF Serving never looks.
 _JSON_MEDIA = frozenset(
     (
         "",
-        "application/json",
+        JSON,
         "text/plain",
-        "application/octet-stream",
-        "application/x-www-form-urlencoded",  # what curl -d says, and TF Serving never minded
+        "application/x-www-form-urlencoded",  # what curl -d says
     )
 )
+_RAW = "application/octet-stream"
+_NPY = frozenset(("application/x-npy", "application/npy"))
 
 
 def answer(request: Request, predictor: Predictor, record: Record) -> Response:
@@ -105,10 +109,12 @@ def read_body(request: Request) -> bytes:
     return coding.inflate(request.body, encoding)
 
 
-def run(tensors: Mapping[str, Tensor], predictor: Predictor, record: Record) -> dict[str, Tensor]:
+def run(
+    tensors: Mapping[str, Tensor], predictor: Predictor, record: Record, signature: str = ""
+) -> dict[str, Tensor]:
     """Have the model answer, between decoding and encoding."""
     record.lap("decode_ms")
-    answers = predictor.predict(tensors)
+    answers = predictor.predict(tensors, signature)
     record.lap("infer_ms")
     return answers
 
@@ -121,35 +127,100 @@ def ok(document: object) -> Response:
 def _model(
     request: Request, match: re.Match[str], predictor: Predictor, record: Record
 ) -> Response:
-    name, action = match.groups()
-    record.fields["route"] = _NAMES[action]
+    name, version, label, action = match.groups()
+    record.fields["route"] = action[1:] if action else "status"
     check_model(name, predictor)
-    allow(request, _METHODS[action])
+    for kind, given, known in (
+        ("version", version, tfserving.VERSION),
+        ("label", label, tfserving.LABEL),
+    ):
+        if given not in (None, known):
+            raise NotFoundError(f"model '{name}' has no {kind} '{given:.64}', only '{known}'")
+    allow(request, "GET" if action in _GETS else "POST")
     if action == ":predict":
         return _predict(request, predictor, record)
     if action == ":image":
         return _image(request, predictor, record)
     if action == "/metadata":
         return ok(tfserving.metadata(predictor.manifest))
-    return ok(tfserving.status())
+    if action is None:
+        return ok(tfserving.status())
+    return _examples(request, predictor, record, classify=action == ":classify")
 
 
 def _predict(request: Request, predictor: Predictor, record: Record) -> Response:
-    body = read_body(request)
-    if request.media not in _JSON_MEDIA and not request.media.endswith("+json"):
+    """The content type says what comes in, Accept what goes out."""
+    media = request.media
+    if media not in _JSON_MEDIA and not media.endswith("+json"):
+        return _predict_tensor(request, predictor, record)
+    tensors, signature, rows = tfserving.parse(read_body(request), predictor.manifest)
+    answers = run(tensors, predictor, record, signature)
+    response = _bare(request, answers)
+    if response is None:
+        batch = next((t.shape[0] for t in tensors.values() if t.shape), 0)
+        response = ok(tfserving.render(answers, rows=rows, batch=batch))
+    return response
+
+
+def _predict_tensor(request: Request, predictor: Predictor, record: Record) -> Response:
+    """The body is the model's one input; in JSON the answer is as to TF Serving's `inputs`."""
+    media = request.media
+    inputs = predictor.manifest.inputs
+    if media == _RAW:
+        from handler.protocols import raw
+
+        shape = request.parameter("shape") or request.headers.get("x-tensor-shape")
+        tensors = raw.parse(read_body(request), shape, inputs)
+    elif media in _NPY:
+        from handler.protocols import npy
+
+        tensors = npy.parse(read_body(request), inputs)
+    else:
         raise UnsupportedMediaError(
-            f"content type '{request.media:.64}' is not read here; send application/json"
+            f"content type '{media:.64}' is not read here; send {JSON}, {_RAW} or application/x-npy"
         )
-    tensors, rows = tfserving.parse(body, predictor.manifest)
     answers = run(tensors, predictor, record)
-    batch = next((t.shape[0] for t in tensors.values() if t.shape), 0)
-    return ok(tfserving.render(answers, rows=rows, batch=batch))
+    response = _bare(request, answers)
+    return response or ok(tfserving.render(answers, rows=False, batch=0))
+
+
+def _bare(request: Request, answers: Mapping[str, Tensor]) -> Response | None:
+    """One output without JSON around it, where that is what the client likes best."""
+    accept = request.headers.get("accept", JSON)
+    if accept in (JSON, "*/*"):
+        return None
+    from handler.negotiation import choose
+    from handler.protocols import npy, raw
+
+    kind = choose(accept, (JSON, _RAW, *_NPY))
+    if kind is None or kind == JSON:
+        return None
+    tensor = raw.pick(answers, request.parameter("output"))
+    if kind == _RAW:
+        body, headers = raw.render(tensor)
+        return Response(200, body, headers)
+    return Response(200, npy.render(tensor), {"content-type": kind})
+
+
+def _examples(
+    request: Request, predictor: Predictor, record: Record, *, classify: bool
+) -> Response:
+    from handler.protocols import examples
+
+    manifest = predictor.manifest
+    tensors, signature = examples.parse(read_body(request), manifest)
+    answers = run(tensors, predictor, record, signature)
+    if classify:
+        return ok(examples.render_classes(answers, manifest))
+    return ok(examples.render_numbers(answers))
 
 
 def _image(request: Request, predictor: Predictor, record: Record) -> Response:
     from handler.protocols import image
 
-    body = read_body(request)
-    tensors = image.parse(body, request.media, predictor.manifest)
+    asked = request.parameter("k")
+    top = None if asked is None else image.read_top(asked)
+    media = request.headers.get("content-type", "")
+    tensors, wished = image.parse(read_body(request), media, predictor.manifest)
     answers = run(tensors, predictor, record)
-    return ok(image.render(answers, predictor.manifest))
+    return ok(image.render(answers, predictor.manifest, wished if top is None else top))

@@ -1,36 +1,34 @@
 """A picture in, labelled scores out.
 
-A picture comes as raw PNG or JPEG bytes, as base64 text, or as JSON `{"image": "<base64>"}`. Pillow
-is imported on the first picture: it costs 60 ms, which models without one never pay.
+A picture is a PNG, JPEG or WebP. It comes as raw bytes, as base64 text, as JSON
+`{"image": "<base64>"}`, or as the file of a form. Pillow is imported on the first picture: it costs
+60 ms, which models without one never pay.
 """
 
 from __future__ import annotations
 
 import binascii
-from array import array
-from functools import lru_cache
+import re
 
 from handler.errors import BadRequestError, NotFoundError, TooLargeError, UnsupportedMediaError
 from handler.protocols import strict_json
-from handler.tensor import Tensor, to_values
+from handler.tensor import to_values
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from PIL.Image import Image
-
-    from handler.manifest import Manifest, Picture
+    from handler.manifest import Manifest
+    from handler.tensor import Tensor
 
 MAX_BYTES = 4_500_000
 """Largest picture. Lambda takes 6 MB a request, and base64 makes four bytes of three."""
 
-MAX_PIXELS = 25_000_000
-"""Largest picture once decoded: a few kB of PNG can hold gigabytes of pixels."""
-
 _TOP = 5
-_MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
+_MAGIC = re.compile(rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|RIFF....WEBP", re.DOTALL)
 _JSON = "application/json"
+_FORM = "multipart/form-data"
+_KINDS = "PNG, JPEG or WebP"
 # curl calls a body form-urlencoded unless told otherwise; some clients say nothing at all.
 _MEDIA = frozenset(
     (
@@ -38,44 +36,74 @@ _MEDIA = frozenset(
         "image/png",
         "image/jpeg",
         "image/jpg",
+        "image/webp",
         "application/octet-stream",
         "application/x-www-form-urlencoded",
         "text/plain",
         _JSON,
+        _FORM,
     )
 )
 
 
-def parse(body: bytes, media: str, manifest: Manifest) -> dict[str, Tensor]:
+def parse(
+    body: bytes, content_type: str, manifest: Manifest
+) -> tuple[dict[str, Tensor], int | None]:
     """Decode, resize and scale a picture into the model's one input.
 
     Args:
         body: The request's body.
-        media: Its media type, lower case and without parameters; "" when not given.
+        content_type: Its header; "" when not given.
         manifest: Gives the picture's size, colour and range.
+
+    Returns:
+        The one input, and how many labels the body asks for; None where it says nothing.
 
     Raises:
         NotFoundError: The model takes no picture.
         UnsupportedMediaError: The media type is none of the above.
         TooLargeError: The file has more than `MAX_BYTES`.
-        BadRequestError: No PNG or JPEG is in there, or it has more than `MAX_PIXELS`.
+        BadRequestError: No picture is in there, or it is damaged or has too many pixels.
     """
-    picture = manifest.picture
-    if picture is None:
+    if manifest.picture is None:
         raise NotFoundError(f"model '{manifest.name}' takes no picture; use :predict")
+    media = content_type.partition(";")[0].strip().lower()
     if media not in _MEDIA:
         raise UnsupportedMediaError(
-            f"content type '{media:.64}' is not read here; "
-            f"send image/png, image/jpeg, text/plain (base64) or {_JSON}"
+            f"content type '{media:.64}' is not read here; send image/png, image/jpeg, image/webp, "
+            f"text/plain (base64), {_FORM} or {_JSON}"
         )
-    data = _file(body, media)
-    if len(data) > MAX_BYTES:
-        raise TooLargeError(f"the picture has {len(data)} bytes, at most {MAX_BYTES} are taken")
-    return {manifest.inputs[0].name: _tensor(_decode(data, picture), picture)}
+    top = None
+    if media == _FORM:
+        body, top = _form(body, content_type)
+    elif media == _JSON or (not _MAGIC.match(body) and body.lstrip()[:1] == b"{"):
+        body, top = _document(body)
+    return {manifest.inputs[0].name: _decode([_file(body)], manifest)}, top
 
 
-def render(tensors: Mapping[str, Tensor], manifest: Manifest) -> dict[str, object]:
+def decode_rows(texts: list[str], manifest: Manifest) -> Tensor:
+    """Pictures as rows of the model's one input.
+
+    Args:
+        texts: Each picture as base64.
+        manifest: Of a model that takes pictures.
+
+    Raises:
+        TooLargeError: A file has more than `MAX_BYTES`.
+        BadRequestError: One is no picture, or damaged, or all together have too many pixels.
+    """
+    return _decode([_file(text.encode("ascii", "replace")) for text in texts], manifest)
+
+
+def render(
+    tensors: Mapping[str, Tensor], manifest: Manifest, top: int | None = None
+) -> dict[str, object]:
     """The best labels, highest score first; scores as the model gave them.
+
+    Args:
+        tensors: The model's answer to one picture.
+        manifest: Gives the labels.
+        top: How many labels at most; 5 without.
 
     Raises:
         NotFoundError: The model's output is not one row of scores.
@@ -89,82 +117,71 @@ def render(tensors: Mapping[str, Tensor], manifest: Manifest) -> dict[str, objec
             "use :predict"
         )
     best = sorted(zip(labels, scores, strict=True), key=lambda pair: pair[1], reverse=True)
-    return {"predictions": [{"label": label, "score": score} for label, score in best[:_TOP]]}
+    count = _TOP if top is None else top
+    return {"predictions": [{"label": label, "score": score} for label, score in best[:count]]}
 
 
-def _file(body: bytes, media: str) -> bytes:
-    """The PNG or JPEG file in a body, whatever it is wrapped in."""
-    if body.startswith(_MAGIC):
-        return body
-    text = body.strip()
-    if media == _JSON or text.startswith(b"{"):
-        document = strict_json.parse(body)
-        value = document.get("image") if isinstance(document, dict) else None
-        if not isinstance(value, str) or len(document) != 1:  # type: ignore[arg-type]
-            raise BadRequestError(
-                'expected {"image": "<base64 of a PNG or JPEG>"} and nothing else'
-            )
-        text = value.encode("ascii", "replace")
-    if text.startswith(b"data:"):
-        text = text.partition(b",")[2]
-    try:
-        data = binascii.a2b_base64(text.translate(None, b"\r\n"), strict_mode=True)
-    except ValueError as error:
-        raise BadRequestError("the body is neither PNG, JPEG nor base64 of either") from error
-    if not data.startswith(_MAGIC):
-        raise BadRequestError("the base64 does not hold a PNG or a JPEG")
-    return data
+def read_top(text: str) -> int:
+    """How many labels a query or a form asks for.
 
-
-def _decode(data: bytes, picture: Picture) -> bytes:
-    """Pixels, one byte each, row by row, channels last."""
-    import io
-
-    from PIL import Image, ImageOps
-
-    mode = "L" if picture.color == "gray" else "RGB"
-    # The check below is stricter, and answers instead of warning.
-    Image.MAX_IMAGE_PIXELS = None
-    try:
-        with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as image:
-            _check_pixels(image)
-            upright = _eight_bits(ImageOps.exif_transpose(image)).convert(mode)
-    except BadRequestError:
-        raise
-    except Exception as error:
-        # Pillow raises whatever it meets in a broken file (OSError, SyntaxError, ValueError,
-        # zlib.error, ...): the bytes are the client's, so the fault is.
-        raise BadRequestError("the picture is damaged: it cannot be decoded") from error
-    size = (picture.width, picture.height)
-    if upright.size != size:
-        upright = upright.resize(size, Image.Resampling.BILINEAR)
-    return upright.tobytes()
-
-
-def _check_pixels(image: Image) -> None:
-    if image.width * image.height > MAX_PIXELS:
-        raise BadRequestError(
-            f"the picture has {image.width}x{image.height} pixels, at most {MAX_PIXELS} are decoded"
-        )
-
-
-def _eight_bits(image: Image) -> Image:
-    """Scale 16-bit grey down; Pillow's own conversion would clip it to white."""
-    return image.point(lambda value: value / 257) if image.mode.startswith("I") else image
-
-
-def _tensor(pixels: bytes, picture: Picture) -> Tensor:
-    values = bytearray(4 * len(pixels))
-    for plane, table in enumerate(_tables(picture.low, picture.high)):
-        values[plane::4] = pixels.translate(table)
-    return Tensor("float32", picture.shape, array("f", bytes(values)))
-
-
-@lru_cache(maxsize=1)
-def _tables(low: float, high: float) -> tuple[bytes, ...]:
-    """For each of a float32's four bytes, pixel -> that byte.
-
-    Four `bytes.translate` turn a picture into floats 20 times faster than a loop over its pixels.
+    Raises:
+        BadRequestError: It is not a number above 0.
     """
-    floats = array("f", [low + (high - low) * pixel / 255 for pixel in range(256)]).tobytes()
-    return tuple(floats[plane::4] for plane in range(4))
+    if not (text.isdecimal() and text.isascii() and len(text) < 10 and int(text)):  # noqa: PLR2004
+        raise BadRequestError(f"'{text:.32}' labels are asked for, expected a number from 1")
+    return int(text)
+
+
+def _form(body: bytes, content_type: str) -> tuple[bytes, int | None]:
+    """A form's one file, and its field `top`."""
+    from handler.protocols import multipart
+
+    fields = multipart.parse(body, content_type)
+    top = fields.pop("top", None)
+    if len(fields) != 1:
+        raise BadRequestError(
+            f"the form has {len(fields)} fields beside 'top', expected one with the picture"
+        )
+    (data,) = fields.values()
+    return data, None if top is None else read_top(top.decode("latin-1"))
+
+
+def _document(body: bytes) -> tuple[bytes, int | None]:
+    """The base64 in `{"image": "...", "top": 3}`, and the number."""
+    document = strict_json.parse(body)
+    if (
+        not isinstance(document, dict)
+        or not isinstance(document.get("image"), str)
+        or document.keys() - {"image", "top"}
+    ):
+        raise BadRequestError(
+            f'expected {{"image": "<base64 of a {_KINDS}>"}}, and "top" if need be, nothing else'
+        )
+    top = document.get("top")
+    if top is not None and (type(top) is not int or top < 1):
+        raise BadRequestError("'top' is not a number of labels, from 1")
+    return document["image"].encode("ascii", "replace"), top
+
+
+def _file(body: bytes) -> bytes:
+    """The picture's file in a body: as it is, or as base64 of it."""
+    if not _MAGIC.match(body):
+        text = body.strip()
+        if text.startswith(b"data:"):
+            text = text.partition(b",")[2]
+        try:
+            body = binascii.a2b_base64(text.translate(None, b"\r\n"), strict_mode=True)
+        except ValueError as error:
+            raise BadRequestError(f"the body is neither {_KINDS} nor base64 of one") from error
+        if not _MAGIC.match(body):
+            raise BadRequestError(f"the base64 does not hold a {_KINDS}")
+    if len(body) > MAX_BYTES:
+        raise TooLargeError(f"the picture has {len(body)} bytes, at most {MAX_BYTES} are taken")
+    return body
+
+
+def _decode(files: list[bytes], manifest: Manifest) -> Tensor:
+    from handler import pixels  # brings Pillow
+
+    assert manifest.picture is not None  # noqa: S101 - the callers have answered those
+    return pixels.decode(files, manifest.picture, manifest.inputs[0].client_dtype)

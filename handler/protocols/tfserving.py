@@ -1,7 +1,8 @@
 """TensorFlow Serving's REST protocol: `instances` (rows) or `inputs` (columns) <-> tensors.
 
-Left out, each with a 400: binary values (`{"b64": ...}`, only string tensors take them) and
-signatures other than the one the image was made for.
+Where the card has a picture, `{"b64": "<base64 of a picture>"}` stands for one row of its input, as
+it does with models that TF Serving feeds pictures as strings. String tensors themselves there are
+none, so binary values are refused everywhere else.
 """
 
 from __future__ import annotations
@@ -15,15 +16,20 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from handler.manifest import Manifest
+    from handler.manifest import Manifest, Signature
     from handler.tensor import Tensor, TensorSpec
 
+VERSION = "1"
+"""One image holds one model; TF Serving's clients expect a number."""
+
+LABEL = "live"
+"""What a version label may be called: the name of the alias through which all requests come."""
+
 _KEYS = frozenset(("instances", "inputs", "signature_name"))
-_VERSION = "1"  # one image holds one model; TF Serving's clients expect a number
-_DT = {"float32": "DT_FLOAT", "float64": "DT_DOUBLE"}
+_DT = {"float16": "DT_HALF", "float32": "DT_FLOAT", "float64": "DT_DOUBLE"}
 
 
-def parse(body: bytes, manifest: Manifest) -> tuple[dict[str, Tensor], bool]:
+def parse(body: bytes, manifest: Manifest) -> tuple[dict[str, Tensor], str, bool]:
     """Read a :predict body.
 
     Args:
@@ -31,7 +37,8 @@ def parse(body: bytes, manifest: Manifest) -> tuple[dict[str, Tensor], bool]:
         manifest: Gives names, ranks and dtypes.
 
     Returns:
-        One tensor per input name, and whether the caller spoke in rows (`instances`).
+        One tensor per input name, the signature's name, and whether the caller spoke in rows
+        (`instances`).
 
     Raises:
         BadRequestError: Not JSON, not this protocol, or values of another rank or type.
@@ -44,20 +51,24 @@ def parse(body: bytes, manifest: Manifest) -> tuple[dict[str, Tensor], bool]:
             raise BadRequestError(
                 f"unknown key '{key:.64}'; expected 'instances' or 'inputs', and 'signature_name'"
             )
-    _check_signature(document.get("signature_name", manifest.signature), manifest)
+    signature = pick_signature(document.get("signature_name", ""), manifest)
     rows = "instances" in document
     if rows == ("inputs" in document):
         which = "both 'instances' and 'inputs'" if rows else "neither 'instances' nor 'inputs'"
         raise BadRequestError(f"the body holds {which}; send one of them")
     columns = (
-        _transpose(document["instances"], manifest.inputs)
+        _transpose(document["instances"], signature.inputs)
         if rows
-        else _columns(document["inputs"], manifest.inputs)
+        else _columns(document["inputs"], signature.inputs)
     )
-    tensors = {spec.name: from_nested(columns[spec.name], spec) for spec in manifest.inputs}
+    tensors = {}
+    for spec in signature.inputs:
+        column = columns[spec.name]
+        tensor = pictures(column, spec, manifest)
+        tensors[spec.name] = from_nested(column, spec) if tensor is None else tensor
     if rows and len({tensor.shape[:1] for tensor in tensors.values()}) > 1:
         raise BadRequestError("this model's inputs share no batch dimension; send 'inputs'")
-    return tensors, rows
+    return tensors, signature.name, rows
 
 
 def render(tensors: Mapping[str, Tensor], *, rows: bool, batch: int) -> dict[str, object]:
@@ -111,7 +122,7 @@ def parse_answer(document: object, outputs: tuple[TensorSpec, ...]) -> dict[str,
 def status() -> dict[str, object]:
     """TF Serving's model status, for a model that is loaded."""
     entry = {
-        "version": _VERSION,
+        "version": VERSION,
         "state": "AVAILABLE",
         "status": {"error_code": "OK", "error_message": ""},
     }
@@ -120,14 +131,17 @@ def status() -> dict[str, object]:
 
 def metadata(manifest: Manifest) -> dict[str, object]:
     """TF Serving's metadata, and under `model` what is deployed: sha256, recipe, labels."""
-    signature = {
-        "inputs": {spec.name: _describe(spec) for spec in manifest.inputs},
-        "outputs": {spec.name: _describe(spec) for spec in manifest.outputs},
-        "method_name": "tensorflow/serving/predict",
+    signatures = {
+        name: {
+            "inputs": {spec.name: _describe(spec) for spec in signature.inputs},
+            "outputs": {spec.name: _describe(spec) for spec in signature.outputs},
+            "method_name": "tensorflow/serving/predict",
+        }
+        for name, signature in manifest.signatures.items()
     }
     return {
-        "model_spec": {"name": manifest.name, "signature_name": "", "version": _VERSION},
-        "metadata": {"signature_def": {"signature_def": {manifest.signature: signature}}},
+        "model_spec": {"name": manifest.name, "signature_name": "", "version": VERSION},
+        "metadata": {"signature_def": {"signature_def": signatures}},
         "model": {
             "sha256": manifest.sha256,
             "recipe": manifest.recipe,
@@ -136,18 +150,67 @@ def metadata(manifest: Manifest) -> dict[str, object]:
     }
 
 
-def _check_signature(name: object, manifest: Manifest) -> None:
+def pick_signature(name: object, manifest: Manifest) -> Signature:
+    """The signature that a body names; the default one for "".
+
+    Raises:
+        BadRequestError: There is none of that name.
+    """
     if not isinstance(name, str):
         raise BadRequestError(f"'signature_name' is not a string; expected '{manifest.signature}'")
-    if name not in ("", manifest.signature):
-        raise BadRequestError(f"unknown signature '{name:.64}'; expected '{manifest.signature}'")
+    signature = manifest.signatures.get(name or manifest.signature)
+    if signature is None:
+        names = ", ".join(f"'{known}'" for known in manifest.signatures)
+        raise BadRequestError(f"unknown signature '{name:.64}'; expected {names}")
+    return signature
+
+
+def pictures(column: object, spec: TensorSpec, manifest: Manifest) -> Tensor | None:
+    """The rows of an input that are given as pictures; None where they are given as numbers.
+
+    Raises:
+        BadRequestError: This input takes no picture, some rows are none, or one is damaged.
+    """
+    if not isinstance(column, list) or not column or not _is_binary(column[0]):
+        return None
+    if manifest.picture is None or spec is not manifest.inputs[0]:
+        raise BadRequestError(
+            f"input '{spec.name}' takes {spec.client_dtype}; {{\"b64\": ...}} is for pictures, "
+            "which this input is not, and for strings, which are not served"
+        )
+    for i, item in enumerate(column):
+        if not _is_binary(item):
+            raise BadRequestError(
+                f"row {i} of input '{spec.name}' is not {{\"b64\": ...}} as row 0 is"
+            )
+    from handler.protocols import image  # Pillow's room; numbers never need it
+
+    return image.decode_rows([item["b64"] for item in column], manifest)
+
+
+def check_names(named: dict[str, Any], names: list[str], where: str) -> None:
+    """Insist on exactly these names.
+
+    Raises:
+        BadRequestError: One is missing, or unknown.
+    """
+    for name in names:
+        if name not in named:
+            raise BadRequestError(f"{where}missing input '{name}'; expected {', '.join(names)}")
+    for name in named:
+        if name not in names:
+            raise BadRequestError(f"{where}unknown input '{name:.64}'; expected {', '.join(names)}")
+
+
+def _is_binary(item: object) -> bool:
+    return isinstance(item, dict) and len(item) == 1 and isinstance(item.get("b64"), str)
 
 
 def _columns(value: object, specs: tuple[TensorSpec, ...]) -> dict[str, Any]:
     """Name each column; a lone one may come bare."""
     names = [spec.name for spec in specs]
     if isinstance(value, dict):
-        _check_names(value, names, "")
+        check_names(value, names, "")
         return value
     if len(names) > 1:
         raise BadRequestError(f"several tensors are expected by name: {', '.join(names)}")
@@ -161,24 +224,17 @@ def _transpose(instances: object, specs: tuple[TensorSpec, ...]) -> dict[str, An
         raise BadRequestError("'instances' is not a list; send one item per instance")
     if not instances:
         raise BadRequestError("'instances' is empty; send at least one instance")
-    if len(names) == 1 and not any(isinstance(item, dict) for item in instances):
+    if len(names) == 1 and not any(
+        isinstance(item, dict) and not _is_binary(item) for item in instances
+    ):
         return {names[0]: instances}
     for i, item in enumerate(instances):
         if not isinstance(item, dict):
             raise BadRequestError(
                 f"instances[{i}] is not an object; expected one with {', '.join(names)}"
             )
-        _check_names(item, names, f"instances[{i}]: ")
+        check_names(item, names, f"instances[{i}]: ")
     return {name: [item[name] for item in instances] for name in names}
-
-
-def _check_names(named: dict[str, Any], names: list[str], where: str) -> None:
-    for name in names:
-        if name not in named:
-            raise BadRequestError(f"{where}missing input '{name}'; expected {', '.join(names)}")
-    for name in named:
-        if name not in names:
-            raise BadRequestError(f"{where}unknown input '{name:.64}'; expected {', '.join(names)}")
 
 
 def _describe(spec: TensorSpec) -> dict[str, object]:

@@ -1,8 +1,10 @@
 """API Gateway's events in, its answers out."""
 
 import base64
+import gzip
 import importlib
 import json
+import struct
 from collections.abc import Callable, Mapping
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -30,7 +32,7 @@ def _answer(app: ModuleType, event: dict[str, Any]) -> tuple[int, dict[str, Any]
     return answer["statusCode"], json.loads(answer["body"])
 
 
-@pytest.mark.parametrize("name", ["predict", "predict_curl", "predict_stage"])
+@pytest.mark.parametrize("name", ["predict", "predict_curl", "predict_stage", "predict_gzip"])
 def test_predict_answers_one_row_of_scores(
     app: ModuleType, load_event: LoadEvent, name: str
 ) -> None:
@@ -47,6 +49,51 @@ def test_image_answers_labels(app: ModuleType, load_event: LoadEvent, name: str)
     status, answer = _answer(app, load_event(name))
 
     assert (200, "3") == (status, answer["predictions"][0]["label"])
+
+
+@pytest.mark.parametrize("name", ["v2_binary", "predict_raw"])
+def test_bytes_go_and_come_as_base64(app: ModuleType, load_event: LoadEvent, name: str) -> None:
+    """What is no text is marked as base64, both ways."""
+    answer = app.handler(load_event(name), None)
+
+    body = base64.b64decode(answer["body"], validate=True)
+    scores = struct.unpack("<10f", body[-40:])
+    assert (200, True) == (answer["statusCode"], answer["isBase64Encoded"])
+    assert "application/octet-stream" == answer["headers"]["content-type"]
+    assert 3 == scores.index(max(scores))
+
+
+def test_v2_answers_json(app: ModuleType, load_event: LoadEvent) -> None:
+    """The Open Inference Protocol arrives as well."""
+    status, answer = _answer(app, load_event("v2_infer"))
+
+    scores = answer["outputs"][0]["data"]
+    assert (200, "42", 3) == (status, answer["id"], scores.index(max(scores)))
+    assert (200, {"ready": True}) == _answer(app, load_event("v2_ready"))
+
+
+def test_gzip_goes_and_comes_as_base64(app: ModuleType, load_event: LoadEvent) -> None:
+    """A compressed answer is no text either."""
+    event = load_event("predict")
+    rows = json.loads(event["body"])["instances"]
+    event["body"] = json.dumps({"instances": rows * 20})
+    event["headers"]["accept-encoding"] = "gzip"
+
+    answer = app.handler(event, None)
+
+    document = json.loads(gzip.decompress(base64.b64decode(answer["body"])))
+    assert (20, "gzip") == (len(document["predictions"]), answer["headers"]["content-encoding"])
+
+
+def test_the_query_arrives(app: ModuleType, load_event: LoadEvent) -> None:
+    """A form with a picture, and ?k=2."""
+    status, answer = _answer(app, load_event("image_form"))
+
+    assert (200, 2, "3") == (
+        status,
+        len(answer["predictions"]),
+        answer["predictions"][0]["label"],
+    )
 
 
 def test_ping_status_and_metadata_answer(app: ModuleType, load_event: LoadEvent) -> None:

@@ -13,12 +13,16 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from handler.errors import StartupError
 from handler.manifest import Manifest
 from handler.protocols import image
 from handler.service import Request, Service
+from handler.tensor import Tensor
 
 Sample = Callable[[int], bytes]
 PATH = "/v1/models/digits:image"
+PREDICT = "/v1/models/digits:predict"
+FORM = 'Multipart/Form-Data; charset=utf-8; boundary="a b"'
 
 
 def _send(
@@ -29,10 +33,43 @@ def _send(
     return response.status, json.loads(response.body)
 
 
+def _form(*parts: bytes, name: str = "") -> bytes:
+    """A form with one field a part, each of the name given or a name of its own."""
+    fields = [
+        f'--a b\r\nContent-Disposition: form-data; name="{name or i}"; filename="x.png"\r\n'
+        "Content-Type: image/png\r\n\r\n".encode()
+        + part
+        for i, part in enumerate(parts)
+    ]
+    return b"\r\n".join([*fields, b"--a b--\r\n"])
+
+
 def _save(picture: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
     out = io.BytesIO()
     picture.save(out, kind, **options)
     return out.getvalue()
+
+
+def _colour_model(dtype: str, span: list[float]) -> dict[str, Any]:
+    """A model.json of a model for pictures of two pixels."""
+    return {
+        "schema": 1,
+        "name": "colour",
+        "sha256": "",
+        "recipe": "float32",
+        "signature": {
+            "name": "serving_default",
+            "inputs": [{"name": "x", "dtype": dtype, "shape": [-1, -1, -1, 3]}],
+            "outputs": [{"name": "y", "dtype": "float32", "shape": [-1, 2]}],
+        },
+        "picture": {"width": 2, "height": 1, "color": "rgb", "range": span},
+    }
+
+
+def _read(body: bytes, media: str, manifest: Manifest) -> Tensor:
+    """The one input that a picture becomes."""
+    (tensor,) = image.parse(body, media, manifest)[0].values()
+    return tensor
 
 
 @pytest.mark.parametrize("digit", range(10))
@@ -61,6 +98,9 @@ def test_every_sample_is_recognised(digits_service: Service, sample: Sample, dig
         (lambda png: b"data:image/png;base64," + base64.b64encode(png), "text/plain"),
         (lambda png: b'{"image": "%s"}' % base64.b64encode(png), "application/json"),
         (lambda png: b' {"image": "%s"}' % base64.b64encode(png), ""),
+        (_form, FORM),
+        (lambda png: b"a preamble\r\n" + _form(png) + b"an epilogue", FORM),
+        (lambda png: _form(base64.b64encode(png)), FORM),
     ],
 )
 def test_the_wrapping_makes_no_difference(
@@ -79,7 +119,7 @@ def test_the_picture_and_its_numbers_get_the_same_scores(
     with Image.open(io.BytesIO(sample(7))) as picture:
         pixels = picture.convert("L").tobytes()
 
-    values = image.parse(sample(7), "image/png", digits_service.manifest)["image"].values
+    values = _read(sample(7), "image/png", digits_service.manifest).values
 
     assert array("f", [pixel / 255 for pixel in pixels]) == values
 
@@ -88,7 +128,7 @@ def test_a_jpeg_of_another_size_and_colour_is_fitted(digits_service: Service) ->
     """Any size and colour is resized and converted to what the model takes."""
     with_colour = Image.new("RGB", (640, 480), (255, 0, 0))
 
-    tensor = image.parse(_save(with_colour, "JPEG"), "image/jpeg", digits_service.manifest)["image"]
+    tensor = _read(_save(with_colour, "JPEG"), "image/jpeg", digits_service.manifest)
 
     assert (1, 8, 8, 1) == tensor.shape
     assert all(abs(value - 76 / 255) < 0.01 for value in tensor.values)
@@ -102,7 +142,7 @@ def test_a_photo_is_turned_upright(digits_service: Service) -> None:
     exif[0x0112] = 3  # upside down
 
     data = _save(picture, "PNG", exif=exif)
-    values = image.parse(data, "image/png", digits_service.manifest)["image"].values
+    values = _read(data, "image/png", digits_service.manifest).values
 
     assert [0.0, 1.0] == [values[0], values[-1]]
 
@@ -111,7 +151,7 @@ def test_sixteen_bit_grey_is_scaled_not_clipped(digits_service: Service) -> None
     """A 16-bit PNG keeps its brightness."""
     data = _save(Image.new("I;16", (8, 8), 32896))
 
-    values = image.parse(data, "image/png", digits_service.manifest)["image"].values
+    values = _read(data, "image/png", digits_service.manifest).values
 
     assert {array("f", [128 / 255])[0]} == set(values)
 
@@ -124,26 +164,152 @@ def test_every_kind_of_png_is_read(digits_service: Service, mode: str) -> None:
 
 def test_colour_pictures_have_channels_last() -> None:
     """For a model in colour each pixel gives red, green, blue, scaled into the card's range."""
-    manifest = Manifest(
-        {
-            "schema": 1,
-            "name": "colour",
-            "sha256": "",
-            "recipe": "float32",
-            "signature": {
-                "name": "serving_default",
-                "inputs": [{"name": "x", "dtype": "float32", "shape": [-1, -1, -1, 3]}],
-                "outputs": [{"name": "y", "dtype": "float32", "shape": [-1, 2]}],
-            },
-            "picture": {"width": 2, "height": 1, "color": "rgb", "range": [-1, 1]},
-        }
-    )
+    manifest = Manifest(_colour_model("float32", [-1, 1]))
     picture = Image.new("RGB", (2, 1), (255, 0, 51))
 
-    tensor = image.parse(_save(picture), "image/png", manifest)["x"]
+    tensor = _read(_save(picture), "image/png", manifest)
 
     assert (1, 1, 2, 3) == tensor.shape
     assert array("f", [1.0, -1.0, -0.6] * 2) == tensor.values
+
+
+@pytest.mark.parametrize("options", [{}, {"lossless": True}, {"exif": b"Exif\0\0"}])
+def test_a_webp_is_read(digits_service: Service, options: dict[str, Any]) -> None:
+    """Lossy, lossless and extended files."""
+    data = _save(Image.new("L", (32, 16), 51), "WEBP", **options)
+
+    values = _read(data, "image/webp", digits_service.manifest).values
+
+    assert all(abs(value - 0.2) < 0.01 for value in values)
+
+
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        b"VP8X" + bytes(4) + b"\0\0\0\0" + b"\xff\x3f\x00" * 2,
+        b"VP8L" + bytes(4) + b"\x2f" + (0x3FFF | 0x3FFF << 14).to_bytes(4, "little"),
+        b"VP8 " + bytes(4) + b"\0\0\0\x9d\x01\x2a" + b"\xff\x3f\xff\x3f",
+    ],
+    ids=["extended", "lossless", "lossy"],
+)
+def test_a_webp_of_many_pixels_is_refused_unopened(digits_service: Service, chunk: bytes) -> None:
+    """Pillow would make room for all of them as soon as it opens the file."""
+    status, answer = _send(digits_service, b"RIFF\0\0\0\0WEBP" + chunk, "image/webp")
+
+    assert 400 == status
+    assert "at most 25000000 are decoded" in answer["error"]
+    assert "the picture has 163" in answer["error"]
+
+
+def test_pictures_count_together(digits_service: Service) -> None:
+    """Several in one request may not hold more pixels than one alone may."""
+    large = base64.b64encode(_save(Image.new("1", (4_000, 4_000)))).decode()
+    body = json.dumps({"instances": [{"b64": large}] * 2}).encode()
+
+    status, answer = _send(digits_service, body, path="/v1/models/digits:predict")
+
+    assert 400 == status
+    assert (
+        "4000x4000 pixels, at most 25000000 are decoded, and the pictures before it leave"
+        in (answer["error"])
+    )
+
+
+def test_a_row_may_be_a_picture(digits_service: Service, sample: Sample) -> None:
+    """TF Serving's b64 objects stand for rows, named or not, in either format."""
+    two = [{"b64": base64.b64encode(sample(digit)).decode()} for digit in (3, 8)]
+
+    answers = [
+        next(iter(_send(digits_service, json.dumps(body).encode(), path=PREDICT)[1].values()))
+        for body in (
+            {"instances": two},
+            {"instances": [{"image": picture} for picture in two]},
+            {"inputs": two},
+            {"inputs": {"image": two}},
+        )
+    ]
+
+    assert [3, 8] == [scores.index(max(scores)) for scores in answers[0]]
+    assert [answers[0]] * 4 == answers
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([{"b64": "aGVsbG8="}], "does not hold a PNG, JPEG or WebP"),
+        ([{"b64": "?"}], "neither PNG, JPEG or WebP nor base64"),
+        ([{"b64": "aGVsbG8="}, [[1]]], "row 1 of input 'image' is not"),
+        ([{"b64": 3}], "instances[0]: missing input 'image'"),
+        ([{"b64": "aGVsbG8=", "x": 1}], "instances[0]: missing input 'image'"),
+        ([[{"b64": "aGVsbG8="}]], "input 'image'"),
+    ],
+)
+def test_a_row_that_is_no_picture_is_refused(
+    digits_service: Service, rows: list[Any], message: str
+) -> None:
+    """Pictures and numbers do not mix, and each picture is a whole one."""
+    status, answer = _send(digits_service, json.dumps({"instances": rows}).encode(), path=PREDICT)
+
+    assert (400, True) == (status, message in answer["error"])
+
+
+@pytest.mark.parametrize(
+    ("query", "wrap", "media", "count"),
+    [
+        ("k=1", bytes, "image/png", 1),
+        ("k=99", bytes, "image/png", 10),
+        ("", lambda p: b'{"image": "%s", "top": 3}' % base64.b64encode(p), "application/json", 3),
+        ("k=2", lambda p: b'{"image": "%s", "top": 3}' % base64.b64encode(p), "", 2),
+        ("", lambda p: _form(p, b"4").replace(b'name="1"', b'name="top"'), FORM, 4),
+    ],
+)
+def test_the_caller_says_how_many_labels(
+    digits_service: Service,
+    sample: Sample,
+    query: str,
+    wrap: Callable[[bytes], bytes],
+    media: str,
+    count: int,
+) -> None:
+    """In the query, in JSON or in the form; more than there are means all."""
+    request = Request("POST", PATH, {"content-type": media}, wrap(sample(3)), query=query)
+
+    answer = json.loads(digits_service.answer(request).body)
+
+    assert (count, "3") == (len(answer["predictions"]), answer["predictions"][0]["label"])
+
+
+@pytest.mark.parametrize("query", ["k=0", "k=-1", "k=x", "k=", "k=1&k=2", "k=" + "9" * 5000])
+def test_how_many_labels_is_a_number(digits_service: Service, sample: Sample, query: str) -> None:
+    """From 1, and given once."""
+    response = digits_service.answer(Request("POST", PATH, {}, sample(3), query=query))
+
+    assert 400 == response.status
+
+
+def test_a_palette_with_transparent_colours_is_read(digits_service: Service) -> None:
+    """Pillow would rather warn of these."""
+    data = _save(Image.new("P", (8, 8)), transparency=bytes(range(256)))
+
+    assert 200 == _send(digits_service, data, "image/png")[0]
+
+
+def test_a_model_of_whole_numbers_gets_them() -> None:
+    """An input of uint8 takes the pixels as they are."""
+    document = _colour_model("uint8", [0, 255])
+
+    tensor = _read(_save(Image.new("RGB", (2, 1), (255, 0, 51))), "image/png", Manifest(document))
+
+    assert ("uint8", [255, 0, 51] * 2) == (tensor.dtype, tensor.tolist())
+
+
+@pytest.mark.parametrize(
+    ("dtype", "span"), [("uint8", [0, 256]), ("int8", [0, 255]), ("bool", [0, 1])]
+)
+def test_a_range_beyond_the_dtype_fails_the_start(dtype: str, span: list[float]) -> None:
+    """What no pixel could become is found when the image is built."""
+    with pytest.raises(StartupError, match="does not fit input 'x', which takes"):
+        Manifest(_colour_model(dtype, span))
 
 
 def test_a_small_file_of_many_pixels_is_refused_unread(digits_service: Service) -> None:
@@ -164,14 +330,14 @@ def test_a_small_file_of_many_pixels_is_refused_unread(digits_service: Service) 
 @pytest.mark.parametrize(
     ("body", "media", "status", "message"),
     [
-        (b"GIF89a...", "image/png", 400, "neither PNG, JPEG nor base64"),
-        (b"hello", "text/plain", 400, "neither PNG, JPEG nor base64"),
-        (b"aGVsbG8=", "text/plain", 400, "does not hold a PNG or a JPEG"),
-        (b"aGVsbG8", "text/plain", 400, "neither PNG, JPEG nor base64"),
+        (b"GIF89a...", "image/png", 400, "neither PNG, JPEG or WebP nor base64"),
+        (b"hello", "text/plain", 400, "neither PNG, JPEG or WebP nor base64"),
+        (b"aGVsbG8=", "text/plain", 400, "does not hold a PNG, JPEG or WebP"),
+        (b"aGVsbG8", "text/plain", 400, "neither PNG, JPEG or WebP nor base64"),
         (b'{"image": 3}', "application/json", 400, 'expected {"image"'),
-        (b'{"image": "aGVsbG8="}', "application/json", 400, "does not hold a PNG or a JPEG"),
-        (b'{"image": "\\u00e9"}', "application/json", 400, "neither PNG, JPEG nor base64"),
-        (b'{"image": "\\ud800"}', "application/json", 400, "neither PNG, JPEG nor base64"),
+        (b'{"image": "aGVsbG8="}', "application/json", 400, "does not hold a PNG, JPEG or WebP"),
+        (b'{"image": "\\u00e9"}', "application/json", 400, "neither PNG, JPEG or WebP nor base64"),
+        (b'{"image": "\\ud800"}', "application/json", 400, "neither PNG, JPEG or WebP nor base64"),
         (b'{"image": "", "x": 1}', "application/json", 400, "nothing else"),
         (b'["x"]', "application/json", 400, 'expected {"image"'),
         (b'{"image": ', "application/json", 400, "not JSON"),
@@ -180,7 +346,18 @@ def test_a_small_file_of_many_pixels_is_refused_unread(digits_service: Service) 
         (b"\x89PNG\r\n\x1a\n", "image/png", 400, "the picture is damaged"),
         (b"\x89PNG\r\n\x1a\n" + b"\0" * 100, "image/png", 400, "the picture is damaged"),
         (b"x", "image/gif", 415, "content type 'image/gif'"),
-        (b"x", "multipart/form-data; boundary=y", 415, "content type 'multipart/form-data'"),
+        (b"x", "multipart/mixed; boundary=y", 415, "content type 'multipart/mixed'"),
+        (b"x", "multipart/form-data", 400, "without a boundary"),
+        (b"x", "multipart/form-data; boundary=y", 400, "does not end with its boundary"),
+        (b"--y\r\n\r\nx\r\n--y--", "multipart/form-data; boundary=y", 400, "has no name"),
+        (b"--y--", "multipart/form-data; boundary=y", 400, "has 0 fields beside 'top'"),
+        (_form(b"1", b"2", name="a"), FORM, 400, "the form gives 'a' twice"),
+        (_form(*[b"x"] * 9), FORM, 400, "has more than 8 parts"),
+        (_form(b"a", b"b"), FORM, 400, "has 2 fields beside 'top'"),
+        (_form(b"a"), FORM, 400, "neither PNG, JPEG or WebP nor base64"),
+        (b"RIFF\0\0\0\0WEBP", "image/webp", 400, "the picture is damaged"),
+        (b'{"image": "aGVsbG8=", "top": 0}', "application/json", 400, "'top' is not a number"),
+        (b'{"image": "aGVsbG8=", "top": true}', "application/json", 400, "'top' is not a number"),
         (b"\xff\xd8\xff" + b"\0" * 4_500_000, "image/jpeg", 413, "at most 4500000"),
         (b"\0" * 5_500_001, "image/jpeg", 413, "at most 5500000"),
     ],

@@ -82,6 +82,10 @@ def test_the_signature_may_be_named(tiny_service: Service, post: Post) -> None:
         ({"inputs": {**COLUMNS, "a": [[None, 1]]}}, "found null at [0][0]"),
         ({"inputs": {**COLUMNS, "a": [["1", 1]]}}, "found a string at [0][0]"),
         ({"inputs": {**COLUMNS, "a": [[{"b64": "AA=="}, 1]]}}, "found an object at [0][0]"),
+        (
+            {"inputs": {**COLUMNS, "a": [{"b64": "AA=="}]}},
+            "input 'a' takes float32; {\"b64\": ...} is for pictures, which this input is not",
+        ),
         ({"inputs": {**COLUMNS, "ids": [1.5]}}, "a number with a fraction"),
         ({"inputs": {**COLUMNS, "ids": [2**31]}}, "outside the range of int32"),
         ({"inputs": {**COLUMNS, "a": []}}, "an empty batch"),
@@ -113,7 +117,7 @@ def test_an_answer_that_is_not_finite_is_refused(tiny_service: Service, post: Po
 
 def test_rows_need_one_batch_dimension(tiny_service: Service) -> None:
     """Outputs without a row for each instance cannot be answered as rows."""
-    tensors, _ = tfserving.parse(
+    tensors, _, _ = tfserving.parse(
         strict_json.render({"inputs": {**COLUMNS, "ids": [1, 2, 3]}}), tiny_service.manifest
     )
 

@@ -1,0 +1,148 @@
+"""TensorFlow Serving's :classify and :regress: examples of named features <-> tensors.
+
+A feature is a number or a flat list of numbers, as in a tf.Example; its name is the input's. Where
+the card has a picture, the feature may be `{"b64": "<base64 of a picture>"}`.
+"""
+
+from __future__ import annotations
+
+import math
+
+from handler.errors import BadRequestError
+from handler.protocols import strict_json
+from handler.protocols.tfserving import check_names, pick_signature, pictures
+from handler.tensor import Tensor, TensorSpec, from_nested, to_values
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from handler.manifest import Manifest
+
+_KEYS = frozenset(("examples", "context", "signature_name"))
+_MATRIX = 2
+
+
+def parse(body: bytes, manifest: Manifest) -> tuple[dict[str, Tensor], str]:
+    """Read a :classify or :regress body.
+
+    Args:
+        body: JSON text.
+        manifest: Gives names, shapes and dtypes.
+
+    Returns:
+        One tensor per input, a row for each example, and the signature's name.
+
+    Raises:
+        BadRequestError: Not JSON, not this protocol, or values of another number or type.
+    """
+    document = strict_json.parse(body)
+    if not isinstance(document, dict):
+        raise BadRequestError("the body is not a JSON object; send 'examples'")
+    for key in document:
+        if key not in _KEYS:
+            raise BadRequestError(
+                f"unknown key '{key:.64}'; expected 'examples', 'context' and 'signature_name'"
+            )
+    signature = pick_signature(document.get("signature_name", ""), manifest)
+    rows = _rows(document, [spec.name for spec in signature.inputs])
+    tensors = {}
+    for spec in signature.inputs:
+        column = [row[spec.name] for row in rows]
+        tensor = pictures(column, spec, manifest)
+        tensors[spec.name] = _features(column, spec) if tensor is None else tensor
+    return tensors, signature.name
+
+
+def render_classes(tensors: Mapping[str, Tensor], manifest: Manifest) -> dict[str, object]:
+    """Every label with its score, in the model's order, for each example.
+
+    Raises:
+        BadRequestError: The model does not give one row of scores for each example.
+    """
+    tensor = _only(tensors)
+    if len(tensor.shape) != _MATRIX:
+        raise BadRequestError(
+            f"this model gives {list(tensor.shape)}, not a row of scores for each example; "
+            "use :predict"
+        )
+    width = tensor.shape[1]
+    labels = manifest.labels or list(map(str, range(width)))
+    if len(labels) != width:
+        raise BadRequestError(
+            f"this model gives {width} numbers for {len(labels)} labels; use :predict"
+        )
+    values = to_values(tensor)
+    rows = (values[i : i + width] for i in range(0, len(values), width))
+    return {"results": [list(map(list, zip(labels, row, strict=True))) for row in rows]}
+
+
+def render_numbers(tensors: Mapping[str, Tensor]) -> dict[str, object]:
+    """One number for each example.
+
+    Raises:
+        BadRequestError: The model gives more than that, or less.
+    """
+    tensor = _only(tensors)
+    if not tensor.shape or math.prod(tensor.shape[1:]) != 1:
+        raise BadRequestError(
+            f"this model gives {list(tensor.shape)}, not one number for each example; use :predict"
+        )
+    return {"results": to_values(tensor)}
+
+
+def _rows(document: dict[str, Any], names: list[str]) -> list[dict[str, Any]]:
+    """Each example with the features that all share."""
+    examples = document.get("examples")
+    if not isinstance(examples, list) or not examples:
+        raise BadRequestError("'examples' is missing, empty or not a list; send at least one")
+    context = document.get("context", {})
+    if not isinstance(context, dict):
+        raise BadRequestError("'context' is not an object of features")
+    rows = []
+    for i, example in enumerate(examples):
+        if not isinstance(example, dict):
+            raise BadRequestError(f"examples[{i}] is not an object of features")
+        for name in context:
+            if name in example:
+                raise BadRequestError(f"examples[{i}]: '{name:.64}' is in 'context' too")
+        row = {**context, **example}
+        check_names(row, names, f"examples[{i}]: ")
+        rows.append(row)
+    return rows
+
+
+def _only(tensors: Mapping[str, Tensor]) -> Tensor:
+    if len(tensors) != 1:
+        raise BadRequestError(f"this model has several outputs: {', '.join(tensors)}; use :predict")
+    (tensor,) = tensors.values()
+    return tensor
+
+
+def _features(column: list[Any], spec: TensorSpec) -> Tensor:
+    """Put the examples' flat lists below each other, in the shape the model takes."""
+    batch, *sizes = spec.client_shape or (0,)
+    if batch != -1:
+        raise BadRequestError(f"input '{spec.name}' has no batch dimension; use :predict")
+    lists = [value if isinstance(value, list) else [value] for value in column]
+    length = len(lists[0])
+    for i, features in enumerate(lists):
+        if len(features) != length:
+            raise BadRequestError(
+                f"examples[{i}]: '{spec.name}' has {len(features)} numbers, examples[0] has "
+                f"{length}"
+            )
+    free = sizes.count(-1)
+    fixed = math.prod(size for size in sizes if size != -1)
+    if free > 1 or (length % fixed if free else length != fixed):
+        raise BadRequestError(
+            f"input '{spec.name}' (expected {spec.client_dtype} of shape "
+            f"{list(spec.client_shape)}): got {length} numbers for each example"
+            + ("; more than one dimension is free, use :predict" if free > 1 else "")
+        )
+    flat = TensorSpec(spec.name, spec.client_dtype, (-1,))
+    flat.client_shape = spec.client_shape  # what a message says is expected
+    tensor = from_nested([number for features in lists for number in features], flat)
+    shape = (len(lists), *(length // fixed if size == -1 else size for size in sizes))
+    return Tensor(tensor.dtype, shape, tensor.data)
