@@ -88,12 +88,12 @@ def fit(examples: Examples, signature: Signature) -> Examples:
                 f"{examples.path}: input {spec.name!r} has rows of shape {list(array.shape[1:])}: "
                 f"the model expects {row}" + (" (-1: any size)" if FREE in row else "")
             )
-        if not _same_kind(array, spec.dtype):
+        if not _same_kind(array, spec.client_dtype):
             raise DataError(
                 f"{examples.path}: input {spec.name!r} is {array.dtype}: the model expects "
-                f"{spec.dtype}, scaled as it was trained"
+                f"{spec.client_dtype}, scaled as it was trained"
             )
-        fitted[spec.name] = array.astype(spec.dtype)
+        fitted[spec.name] = array.astype(spec.client_dtype)
     return Examples(path=examples.path, inputs=fitted, targets=examples.targets)
 
 

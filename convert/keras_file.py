@@ -1,5 +1,6 @@
 """A .keras or .h5 file -> a Keras model -> a SavedModel, as TensorFlow's converter wants it."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from convert.errors import ModelError, first_sentence
+
+_UNKNOWN = re.compile(r"(?:Unknown \w+:|Could not locate (?:class|function)) '([^']+)'")
 
 
 def read(path: Path) -> Any:  # noqa: ANN401  Keras publishes no types
@@ -22,6 +25,13 @@ def read(path: Path) -> Any:  # noqa: ANN401  Keras publishes no types
     try:
         model = keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # layers raise whatever they like
+        # What Keras 2 saved does not say where a class comes from; only here does it turn out.
+        found = _UNKNOWN.search(str(error))
+        if found is not None:
+            raise ModelError(
+                f"{found.group(1)!r} is a custom class or function, whose code is not here: save "
+                "with model.export(FOLDER), where that code is, and convert that SavedModel"
+            ) from error
         raise ModelError(f"Keras cannot load it: {first_sentence(error)}") from error
     for weight in model.weights:
         values = np.asarray(weight)

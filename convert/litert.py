@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from convert.errors import ModelError
-from convert.signature import FREE, Signature
+from convert.signature import FREE, Signature, TensorSpec
 
 THREADS = 1
 
@@ -26,6 +26,7 @@ class LiteRtModel:
     def __init__(self, content: bytes, signature: Signature, *, delegates: bool = True) -> None:
         from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
+        self._signature = signature
         kind = OpResolverType
         resolver = kind.AUTO if delegates else kind.BUILTIN_WITHOUT_DEFAULT_DELEGATES
         try:
@@ -39,12 +40,37 @@ class LiteRtModel:
             raise ModelError(f"LiteRT cannot load it: {error}") from error
 
     def run(self, inputs: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
-        """Runs once; the first dimension's size is whatever the arrays have."""
+        """Runs once; the first dimension's size is whatever the arrays have.
+
+        Where the file holds small integers for float32, they are made and read here, as the handler
+        does it.
+        """
+        taken = {spec.name: _quantized(inputs[spec.name], spec) for spec in self._signature.inputs}
         try:
-            answers: dict[str, npt.NDArray[Any]] = self._runner(**inputs)
+            answers: dict[str, npt.NDArray[Any]] = self._runner(**taken)
         except (ValueError, RuntimeError) as error:
             raise ModelError(f"LiteRT cannot run it: {error}") from error
-        return {name: np.array(value) for name, value in answers.items()}
+        # The runner keeps its own arrays.
+        return {
+            spec.name: _dequantized(np.array(answers[spec.name]), spec)
+            for spec in self._signature.outputs
+        }
+
+
+def _quantized(values: npt.NDArray[Any], spec: TensorSpec) -> npt.NDArray[Any]:
+    if spec.quantization is None or values.dtype == spec.dtype:
+        return values
+    scale, zero_point = spec.quantization
+    bounds = np.iinfo(spec.dtype)
+    exact = values.astype(np.float64) / scale + zero_point
+    return exact.clip(bounds.min, bounds.max).round().astype(spec.dtype)
+
+
+def _dequantized(values: npt.NDArray[Any], spec: TensorSpec) -> npt.NDArray[Any]:
+    if spec.quantization is None:
+        return values
+    scale, zero_point = spec.quantization
+    return ((values.astype(np.float64) - zero_point) * scale).astype(np.float32)
 
 
 def batch_of(signature: Signature) -> int:

@@ -12,9 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from convert import keras_file, recurrent, screen, signature
+from convert import given, keras_file, recurrent, screen, signature, unfit
 from convert.errors import LoopError, ModelError
 from convert.litert import LiteRtModel
+from convert.recipe import Recipe
 from convert.saved_model import Arrays, Served, to_tflite
 from convert.screen import Kind
 from convert.signature import Signature
@@ -37,8 +38,11 @@ class Source:
     """A model, read.
 
     Attributes:
-        float_model: A .tflite file's bytes, float32, with a signature.
-        signature: That signature.
+        float_model: A .tflite file with a signature; float32 unless `given` says otherwise.
+        signature: The signature that is served.
+        others: All other signatures of that file.
+        given: What a .tflite file was made by that was quantized before; then there is nothing left
+            to do but to judge it. None: its numbers are plain floats.
         original: Asks the original: inputs by name in, outputs by name out.
         size: Bytes of the file or folder.
         sha256: Of the file, or of the folder's names and contents.
@@ -46,13 +50,20 @@ class Source:
 
     float_model: bytes
     signature: Signature
+    others: tuple[Signature, ...]
+    given: Recipe | None
     original: Callable[[Arrays], Arrays]
     size: int
     sha256: str
 
 
-def load(path: Path, scratch: Path) -> Source:
-    """Reads a model; `scratch` is a folder to work in.
+def load(path: Path, scratch: Path, wanted: str | None = None) -> Source:
+    """Reads a model.
+
+    Args:
+        path: The file or folder.
+        scratch: A folder to work in.
+        wanted: The signature to serve; None for `serving_default`, or the only one.
 
     Raises:
         ModelError: It cannot be read, is refused, or uses an operation that LiteRT lacks.
@@ -61,26 +72,34 @@ def load(path: Path, scratch: Path) -> Source:
     os.environ.update(_ENVIRONMENT)
     try:
         if kind is Kind.TFLITE:
-            float_model, original = _load_tflite(path.read_bytes())
+            float_model, original = _load_tflite(path.read_bytes(), wanted)
         elif kind is Kind.SAVED_MODEL:
-            float_model, original = _load_saved_model(path)
+            float_model, original = _load_saved_model(path, wanted)
         else:
+            signature.choose([signature.DEFAULT], wanted)  # a Keras file has no other
             float_model, original = _load_keras(path, scratch)
-        signature.refuse_custom_operators(float_model)
-        found = signature.read(float_model)
+        unfit.refuse(float_model)
+        found = signature.read(float_model, wanted)
+        others = signature.read_others(float_model, found)
+        recipe = given.recipe_of(float_model) if kind is Kind.TFLITE else None
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
     size, sha256 = _measure(path)
     return Source(
-        float_model=float_model, signature=found, original=original, size=size, sha256=sha256
+        float_model=float_model,
+        signature=found,
+        others=others,
+        given=recipe,
+        original=original,
+        size=size,
+        sha256=sha256,
     )
 
 
-def _load_tflite(content: bytes) -> tuple[bytes, Callable[[Arrays], Arrays]]:
-    signature.refuse_custom_operators(content)
-    signature.refuse_quantized(content)
-    float_model = signature.with_signature(content)
-    return float_model, LiteRtModel(float_model, signature.read(float_model)).run
+def _load_tflite(content: bytes, wanted: str | None) -> tuple[bytes, Callable[[Arrays], Arrays]]:
+    unfit.refuse(content)
+    signed = signature.with_signature(content)
+    return signed, LiteRtModel(signed, signature.read(signed, wanted)).run
 
 
 def _load_keras(path: Path, scratch: Path) -> tuple[bytes, Callable[[Arrays], Arrays]]:
@@ -95,8 +114,8 @@ def _load_keras(path: Path, scratch: Path) -> tuple[bytes, Callable[[Arrays], Ar
         return to_tflite(scratch / "rewritten", served.name, renames), served.ask
 
 
-def _load_saved_model(folder: Path) -> tuple[bytes, Callable[[Arrays], Arrays]]:
-    served = Served(folder)
+def _load_saved_model(folder: Path, wanted: str | None) -> tuple[bytes, Callable[[Arrays], Arrays]]:
+    served = Served(folder, wanted)
     try:
         return served.to_tflite(), served.ask
     except LoopError:

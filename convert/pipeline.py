@@ -59,7 +59,7 @@ def convert(asked: Request, scratch: Path, say: Say) -> dict[str, bytes]:
     about = asked.card
     say(f"loading {about.model}")
     with quiet():
-        source = load(about.model, scratch)
+        source = load(about.model, scratch, about.signature)
     request.check_presentation(about, source.signature)
     calibration = asked.calibration and data.fit(asked.calibration, source.signature)
     with quiet():
@@ -68,10 +68,11 @@ def convert(asked: Request, scratch: Path, say: Say) -> dict[str, bytes]:
         original_latency = score.latency_ms(source.original, call)
     metric = judge.metric if judge else None
     candidates = []
-    for number, recipe in enumerate(asked.plan.tried, 1):
+    tried = _tried(asked, source)
+    for number, recipe in enumerate(tried, 1):
         with quiet():
             candidate = _candidate(source, recipe, calibration, judge, call)
-        say(f"[{number}/{len(asked.plan.tried)}] {progress(candidate, metric)}")
+        say(f"[{number}/{len(tried)}] {progress(candidate, metric)}")
         candidates.append(candidate)
     if len(candidates) == 1 and candidates[0].error is not None:
         raise ModelError(f"{about.model}: {candidates[0].error}")
@@ -84,7 +85,7 @@ def convert(asked: Request, scratch: Path, say: Say) -> dict[str, bytes]:
         original_metric=judge.value if judge else None,
         original_latency_ms=original_latency,
         candidates=candidates,
-        not_tried=asked.plan.not_tried,
+        not_tried=asked.plan.not_tried if source.given is None else (),
     )
     chosen, content = choose(
         candidates, asked.budget.max_accuracy_drop or 0.0, report.to_markdown(None)
@@ -98,6 +99,19 @@ def convert(asked: Request, scratch: Path, say: Say) -> dict[str, bytes]:
         "report.json": _as_json(report.to_json(chosen)),
         "report.md": report.to_markdown(chosen).encode(),
     }
+
+
+def _tried(asked: Request, source: Source) -> tuple[Recipe, ...]:
+    """Settles the recipes: a file that was quantized before is taken as it is, or not at all."""
+    if source.given is None:
+        return asked.plan.tried
+    if len(asked.plan.tried) == 1 and asked.plan.tried[0] != source.given:
+        raise ModelError(
+            f"{asked.card.model}: already quantized (it looks like {source.given}), and "
+            f"{asked.plan.tried[0]} was asked for: numbers once rounded cannot be given back; "
+            "convert the float32 model, or leave --recipe out to judge this file as it is"
+        )
+    return (source.given,)
 
 
 def _judge(asked: Request, source: Source) -> _Judge | None:
@@ -128,7 +142,9 @@ def _candidate(
     call: dict[str, score.Array] | None,
 ) -> Candidate:
     try:
-        content = quantize.quantize(source.float_model, source.signature, recipe, calibration)
+        content = source.float_model
+        if source.given is None:
+            content = quantize.quantize(content, source.signature, recipe, calibration)
         model = LiteRtModel(content, source.signature)
         latency = score.latency_ms(model.run, call)
         given = score.answers(model.run, judge.examples, source.signature) if judge else None
@@ -168,6 +184,7 @@ def _describe(
         "sha256": hashlib.sha256(content).hexdigest(),
         "recipe": chosen,
         "signature": source.signature.to_json(),
+        "other_signatures": [other.to_json() for other in source.others],
         "labels": None if about.labels is None else list(about.labels),
         "picture": None if about.picture is None else about.picture.to_json(),
         "golden": question,

@@ -48,7 +48,7 @@ def quantize(
 
     if calibration is not None and any(FREE in spec.shape[1:] for spec in of.inputs):
         rows = {name: array.shape[1:] for name, array in calibration.inputs.items()}
-        float_model = signature.with_row_shapes(float_model, rows)
+        float_model = signature.with_row_shapes(float_model, of, rows)
     rules = _rules(recipe, float_model)
     worker = quantizer.Quantizer(float_model, rules.get_quantization_recipe())
     try:
@@ -58,7 +58,7 @@ def quantize(
         made = worker.quantize(scales, enable_progress_bar=False, enable_progress_report=False)
     except (ValueError, RuntimeError, KeyError, NotImplementedError) as error:
         raise ModelError(f"recipe {recipe} does not work on this model: {error}") from error
-    return signature.with_free_dimensions(bytes(made.quantized_model), of)
+    return signature.with_free_dimensions(bytes(made.quantized_model), float_model)
 
 
 def _rules(recipe: Recipe, float_model: bytes) -> Any:  # noqa: ANN401  the quantizer has no types

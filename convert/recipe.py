@@ -97,6 +97,17 @@ class Recipe(str):
         return self.scheme.is_static
 
 
+def _as_given() -> Recipe:
+    made = str.__new__(Recipe, "as_given")
+    made.scheme, made.mixed, made.pruned = Scheme.FLOAT32, False, 0
+    return made
+
+
+AS_GIVEN = _as_given()
+"""What a .tflite file is under that was quantized before, in a way that no scheme names. Nobody can
+ask for it: its scheme says what is left to do, which is nothing."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """Which recipes a request tries.

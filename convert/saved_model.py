@@ -115,6 +115,12 @@ def _restore(folder: Path) -> Any:  # noqa: ANN401  TensorFlow publishes no type
         # installed, and imports that by itself: hence the dependency that nobody imports.
         return tf.saved_model.load(str(folder))
     except Exception as error:  # a damaged protobuf, a missing variable, an unknown operation
+        unknown = re.search(r"Op type not registered '([^']+)'", str(error))
+        if unknown is not None:
+            raise ModelError(
+                f"needs the operation {unknown.group(1)}, which is not TensorFlow's own, so that "
+                "LiteRT lacks it too: rebuild the layer that makes it from plain operations"
+            ) from error
         raise ModelError(f"TensorFlow cannot load it: {first_sentence(error)}") from error
 
 

@@ -183,7 +183,7 @@ def one_call(signature: Signature, examples: Examples | None) -> dict[str, Array
     if any(FREE in spec.shape[1:] for spec in signature.inputs):
         return None
     return {
-        spec.name: np.zeros([max(size, 1) for size in spec.shape], spec.dtype)
+        spec.name: np.zeros([max(size, 1) for size in spec.shape], spec.client_dtype)
         for spec in signature.inputs
     }
 

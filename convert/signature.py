@@ -11,12 +11,13 @@ from convert.errors import ModelError
 
 DEFAULT = "serving_default"
 FREE = -1
+_SMALL = ("int8", "uint8", "int16")
 
-_FLOAT16 = 1
-# TensorType in LiteRT's schema -> numpy's name, of inputs and outputs. Strings, complex numbers and
-# half floats are left out on purpose: nothing between the client and the model carries them.
+# TensorType in LiteRT's schema -> numpy's name, of inputs and outputs. Strings and complex numbers
+# are left out on purpose: nothing between the client and the model carries them.
 _DTYPES = {
     0: "float32",
+    1: "float16",
     2: "int32",
     3: "uint8",
     4: "int64",
@@ -24,6 +25,9 @@ _DTYPES = {
     7: "int16",
     9: "int8",
     10: "float64",
+    12: "uint64",
+    15: "uint32",
+    16: "uint16",
 }
 
 
@@ -35,15 +39,27 @@ class TensorSpec:
         name: As clients say it.
         dtype: numpy's name.
         shape: Sizes; -1 is a free dimension.
+        quantization: (scale, zero point) where the file holds small integers here and clients speak
+            float32, else None.
     """
 
     name: str
     dtype: str
     shape: tuple[int, ...]
+    quantization: tuple[float, int] | None = None
+
+    @property
+    def client_dtype(self) -> str:
+        """The dtype that clients and data files speak."""
+        return self.dtype if self.quantization is None else "float32"
 
     def to_json(self) -> dict[str, Any]:
         """Renders one entry of model.json's `signature`."""
-        return {"name": self.name, "dtype": self.dtype, "shape": list(self.shape)}
+        entry = {"name": self.name, "dtype": self.dtype, "shape": list(self.shape)}
+        if self.quantization is None:
+            return entry
+        scale, zero_point = self.quantization
+        return entry | {"quantization": {"scale": scale, "zero_point": zero_point}}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,20 +109,25 @@ def serialize(model: Any) -> bytes:  # noqa: ANN401  see parse
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
-def read(content: bytes) -> Signature:
-    """Reads the signature that is served: `serving_default`, or the only one there is.
+def read(content: bytes, wanted: str | None = None) -> Signature:
+    """Reads the signature that is served: the one wanted, `serving_default`, or the only one.
 
     Raises:
-        ModelError: There is none, there are several others, or a tensor's dtype cannot be served.
+        ModelError: There is none such, or a tensor's dtype cannot be served.
     """
     model = parse(content)
-    chosen = _chosen(model)
-    tensors = model.subgraphs[chosen.subgraphIndex or 0].tensors
-    return Signature(
-        name=_text(chosen.signatureKey),
-        inputs=tuple(_spec(entry, tensors) for entry in chosen.inputs),
-        outputs=tuple(_spec(entry, tensors) for entry in chosen.outputs),
-    )
+    return _read(model, _chosen(model, wanted))
+
+
+def read_others(content: bytes, served: Signature) -> tuple[Signature, ...]:
+    """Reads all signatures but the one that is served, in the order of their names.
+
+    Raises:
+        ModelError: A tensor's dtype cannot be served.
+    """
+    model = parse(content)
+    found = {_text(entry.signatureKey): entry for entry in model.signatureDefs}
+    return tuple(_read(model, found[name]) for name in sorted(found) if name != served.name)
 
 
 def with_signature(content: bytes) -> bytes:
@@ -148,71 +169,38 @@ def rename_outputs(content: bytes, names: Mapping[str, str]) -> bytes:
     return serialize(model)
 
 
-def with_free_dimensions(content: bytes, of: Signature) -> bytes:
-    """Puts back the free dimensions of `of` where quantization lost them.
+def with_free_dimensions(content: bytes, like: bytes) -> bytes:
+    """Puts back the free dimensions that `like` has where quantization lost them.
 
     The quantizer puts a new tensor before a float output and copies only today's shape, batch 1.
     """
-    model = parse(content)
-    chosen = _chosen(model)
-    tensors = model.subgraphs[chosen.subgraphIndex or 0].tensors
-    shapes = {spec.name: spec.shape for spec in (*of.inputs, *of.outputs)}
+    model, before = parse(content), parse(like)
     changed = False
-    for entry in (*chosen.inputs, *chosen.outputs):
-        tensor, shape = tensors[entry.tensorIndex], shapes[_text(entry.name)]
-        if FREE in shape and _shape(tensor) != shape:
-            # LiteRT's C API believes a free dimension only of a tensor that is marked as ranked.
-            tensor.shapeSignature, tensor.hasRank = list(shape), True
-            changed = True
+    for entry in model.signatureDefs:
+        of = _read(before, _chosen(before, _text(entry.signatureKey)))
+        shapes = {spec.name: spec.shape for spec in (*of.inputs, *of.outputs)}
+        tensors = model.subgraphs[entry.subgraphIndex or 0].tensors
+        for port in (*entry.inputs, *entry.outputs):
+            tensor, shape = tensors[port.tensorIndex], shapes[_text(port.name)]
+            if FREE in shape and _shape(tensor) != shape:
+                # LiteRT's C API believes a free dimension only of a tensor marked as ranked.
+                tensor.shapeSignature, tensor.hasRank = list(shape), True
+                changed = True
     return serialize(model) if changed else content
 
 
-def with_row_shapes(content: bytes, rows: Mapping[str, tuple[int, ...]]) -> bytes:
+def with_row_shapes(content: bytes, of: Signature, rows: Mapping[str, tuple[int, ...]]) -> bytes:
     """Gives free dimensions a size to start from: one row of the given shape for each input.
 
     A converter writes 1 for what is free, and a 1 x 1 picture is too small for a convolution:
     LiteRT then refuses the file before it can be told the real size. Free dimensions stay free.
     """
     model = parse(content)
-    chosen = _chosen(model)
+    chosen = _chosen(model, of.name)
     for entry in chosen.inputs:
         tensor = model.subgraphs[chosen.subgraphIndex or 0].tensors[entry.tensorIndex]
         tensor.shape = [tensor.shape[0], *rows[_text(entry.name)]]
     return serialize(model)
-
-
-def refuse_quantized(content: bytes) -> None:
-    """Refuses a file whose weights are not plain floats any more.
-
-    Raises:
-        ModelError: Some tensor is quantized or stored in 16 bits; the first is named.
-    """
-    model = parse(content)
-    for graph in model.subgraphs:
-        for tensor in graph.tensors:
-            details = tensor.quantization
-            scaled = details is not None and details.scale is not None and len(details.scale) > 0
-            if scaled or tensor.type == _FLOAT16:
-                raise ModelError(
-                    f"already quantized (tensor {_text(tensor.name)!r} is not float32): "
-                    "expected a float32 model, "
-                    "because numbers once rounded cannot be judged against the original"
-                )
-
-
-def refuse_custom_operators(content: bytes) -> None:
-    """Refuses operators that LiteRT does not carry itself.
-
-    Raises:
-        ModelError: There are custom or Flex operators; all are named.
-    """
-    model = parse(content)
-    custom = sorted({_text(code.customCode) for code in model.operatorCodes if code.customCode})
-    if custom:
-        raise ModelError(
-            f"needs operators that LiteRT does not have: {', '.join(custom)}: "
-            "rebuild the layer that makes them from plain operations"
-        )
 
 
 def with_one_row(content: bytes) -> bytes:
@@ -252,9 +240,18 @@ def choose(names: Sequence[str], wanted: str | None) -> str:
     )
 
 
-def _chosen(model: Any) -> Any:  # noqa: ANN401  see parse
+def _chosen(model: Any, wanted: str | None = None) -> Any:  # noqa: ANN401  see parse
     found = {_text(entry.signatureKey): entry for entry in model.signatureDefs or []}
-    return found[choose(sorted(found), None)]
+    return found[choose(sorted(found), wanted)]
+
+
+def _read(model: Any, entry: Any) -> Signature:  # noqa: ANN401  see parse
+    tensors = model.subgraphs[entry.subgraphIndex or 0].tensors
+    return Signature(
+        name=_text(entry.signatureKey),
+        inputs=tuple(_spec(port, tensors) for port in entry.inputs),
+        outputs=tuple(_spec(port, tensors) for port in entry.outputs),
+    )
 
 
 def _spec(entry: Any, tensors: Any) -> TensorSpec:  # noqa: ANN401  see parse
@@ -262,7 +259,13 @@ def _spec(entry: Any, tensors: Any) -> TensorSpec:  # noqa: ANN401  see parse
     dtype = _DTYPES.get(tensor.type)
     if dtype is None:
         raise ModelError(f"{name!r} has a dtype that cannot be served: expected numbers")
-    return TensorSpec(name=name, dtype=dtype, shape=_shape(tensor))
+    details = tensor.quantization
+    scales = [] if details is None or details.scale is None else details.scale
+    quantization = None
+    if dtype in _SMALL and len(scales) == 1:
+        # The file holds the scale as float32, and the handler computes with the very same number.
+        quantization = (float(scales[0]), int(details.zeroPoint[0]))
+    return TensorSpec(name=name, dtype=dtype, shape=_shape(tensor), quantization=quantization)
 
 
 def _shape(tensor: Any) -> tuple[int, ...]:  # noqa: ANN401  see parse
