@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import binascii
 import os
+from time import monotonic
 
 from handler.errors import BadRequestError
 from handler.service import Request, Response, error_response, open_service
@@ -19,8 +20,15 @@ if TYPE_CHECKING:
 SERVICE = open_service(os.environ)
 
 
-def read_event(event: dict[str, Any], request_id: str) -> Request:
+def read_event(
+    event: dict[str, Any], request_id: str = "", deadline: float | None = None
+) -> Request:
     """Translate an event.
+
+    Args:
+        event: API Gateway's.
+        request_id: Lambda's id.
+        deadline: When Lambda stops the function, by `time.monotonic`.
 
     Raises:
         BadRequestError: The event is of another kind, or its body is marked as base64 and is not.
@@ -46,7 +54,7 @@ def read_event(event: dict[str, Any], request_id: str) -> Request:
             raise BadRequestError("the body is marked as base64 and is not") from error
     headers = {name.lower(): value for name, value in event.get("headers", {}).items()}
     query = event.get("rawQueryString", "")
-    return Request(context["http"]["method"], path, headers, body, request_id, query)
+    return Request(context["http"]["method"], path, headers, body, request_id, query, deadline)
 
 
 def write_answer(response: Response) -> dict[str, object]:
@@ -63,8 +71,11 @@ def write_answer(response: Response) -> dict[str, object]:
 
 def handler(event: dict[str, Any], context: object) -> dict[str, object]:
     """Answer one API Gateway event."""
+    # Called by hand there may be no context.
+    left = getattr(context, "get_remaining_time_in_millis", None)
+    deadline = None if left is None else monotonic() + left() / 1000
     try:
-        request = read_event(event, getattr(context, "aws_request_id", ""))
+        request = read_event(event, getattr(context, "aws_request_id", ""), deadline)
     except BadRequestError as error:
         return write_answer(error_response(error))
     return write_answer(SERVICE.answer(request))

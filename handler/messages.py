@@ -27,9 +27,10 @@ class Request:
         body: Raw bytes.
         request_id: Lambda's id, or "".
         query: What follows the path's `?`, still escaped; "" without.
+        deadline: When the answer has to be out, by `time.monotonic`; None for no limit.
     """
 
-    __slots__ = ("body", "headers", "method", "path", "query", "request_id")
+    __slots__ = ("body", "deadline", "headers", "method", "path", "query", "request_id")
 
     def __init__(
         self,
@@ -39,6 +40,7 @@ class Request:
         body: bytes = b"",
         request_id: str = "",
         query: str = "",
+        deadline: float | None = None,
     ) -> None:
         self.method = method
         self.path = path
@@ -46,6 +48,7 @@ class Request:
         self.body = body
         self.request_id = request_id
         self.query = query
+        self.deadline = deadline
 
     @property
     def media(self) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from handler import batches
 from handler.errors import (
     BadRequestError,
     MethodNotAllowedError,
@@ -114,8 +115,9 @@ def run(
 ) -> dict[str, Tensor]:
     """Have the model answer, between decoding and encoding."""
     record.lap("decode_ms")
-    answers = predictor.predict(tensors, signature)
+    answers = predictor.predict(tensors, signature, record.deadline)
     record.lap("infer_ms")
+    record.answered(batches.rows(tensors), answers)
     return answers
 
 

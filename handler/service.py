@@ -13,7 +13,7 @@ from handler.manifest import read_manifest
 from handler.messages import MAX_BINARY_BYTES, MAX_BYTES, Request, Response
 from handler.predictor import Predictor
 from handler.protocols import strict_json
-from handler.telemetry import Record
+from handler.telemetry import Record, Telemetry
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,18 +34,22 @@ class Service:
     Args:
         manifest: What model.json says.
         backend: Where the arithmetic happens.
+        telemetry: Where records of requests go; by default to the log, with metrics.
 
     Attributes:
         predictor: The model itself, without HTTP around it.
     """
 
-    def __init__(self, manifest: Manifest, backend: Backend) -> None:
+    def __init__(
+        self, manifest: Manifest, backend: Backend, telemetry: Telemetry | None = None
+    ) -> None:
         self.manifest = manifest
+        self.telemetry = telemetry or Telemetry(manifest, {})
         self.predictor = Predictor(manifest, backend)
 
     def answer(self, request: Request) -> Response:
         """Answer a request; never raises. The one place where errors become statuses."""
-        record = Record(request.request_id)
+        record = Record(self.telemetry, request.request_id, request.deadline)
         error: Exception | None = None
         try:
             response = routes.answer(request, self.predictor, record)
@@ -71,14 +75,15 @@ def open_service(settings: Mapping[str, str]) -> Service:
     """Make the service that the environment describes; loads the model.
 
     Args:
-        settings: MODEL_DIR, LITERT_LIBRARY, MODEL_BACKEND and what the backend needs.
+        settings: MODEL_DIR, MODEL_BACKEND and what the backend needs, TELEMETRY.
 
     Raises:
         StartupError: A setting, model.json, the model or the library is wrong.
     """
     directory = settings.get("MODEL_DIR", "/opt/model")
     manifest = read_manifest(directory)
-    return Service(manifest, _open_backend(manifest, directory, settings))
+    telemetry = Telemetry(manifest, settings)
+    return Service(manifest, _open_backend(manifest, directory, settings), telemetry)
 
 
 def error_response(error: RequestError) -> Response:
