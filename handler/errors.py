@@ -11,6 +11,7 @@ HandlerError
     ├── UnsupportedMediaError    415  a body of a kind this route does not read
     ├── NotReadyError            503  the model's backend cannot answer now
     ├── DeadlineError            503  too little of the function's time is left for this request
+    ├── OverloadedError          503  the server has enough to do; carries when to come again
     └── BackendTimeoutError      504  the model's backend took too long
 
 A RequestError's text goes to the client as it stands, so it names what the client sent and what
@@ -89,6 +90,16 @@ class DeadlineError(RequestError):
     """The run would end after Lambda has stopped the function: said while we still can."""
 
     status = 503
+
+
+class OverloadedError(RequestError):
+    """The server has as much to do as it takes on."""
+
+    status = 503
+
+    def headers(self) -> dict[str, str]:
+        """When to come again, in seconds."""
+        return {"retry-after": "1"}
 
 
 class BackendTimeoutError(RequestError):

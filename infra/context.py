@@ -15,7 +15,7 @@ from typing import Any
 
 from infra.card import Card
 from infra.errors import ContextError
-from infra.runtime import LIBRARY
+from infra.runtime import LIBRARY, SERVER
 
 IMAGES = Path(".build/image")
 HANDLER = Path("handler")
@@ -24,6 +24,20 @@ EPOCH = 315_532_800  # 1 January 1980, the earliest date every archive format ca
 # that only they load. Pillow itself reports these features as absent.
 LEFT_OUT = ("_avif.", "_imagingcms.", "_imagingft.", "_imagingtk.", "_imagingmorph.")
 LEFT_OUT_LIBRARIES = ("libavif", "liblcms2", "libfreetype", "libharfbuzz", "libbrotli", "libpng16")
+# Parts of the server's library that nothing of ours imports: other parsers, websockets, a terminal.
+LEFT_OUT_SERVER = (
+    "uvicorn/lifespan/on.py",
+    "uvicorn/protocols/http/auto",
+    "uvicorn/protocols/http/h11_impl",
+    "uvicorn/protocols/http/zttp",
+    "uvicorn/protocols/websockets/",
+    "uvicorn/supervisors/watchfilesreload",
+    "uvicorn/workers",
+    "click/_termui_impl",
+    "click/_winconsole",
+    "click/shell_completion",
+    "click/testing",
+)
 
 
 def assemble(card: Card, artifact: str, libraries: Path, base_image: str, platform: str) -> Path:
@@ -72,9 +86,8 @@ def _lay_out(staging: Path, card: Card, artifact: Path, libraries: Path) -> None
         json.dumps(present(described, card), indent=2) + "\n", encoding="utf-8"
     )
     _copy(libraries / LIBRARY, staging / "lib" / LIBRARY.name)
-    (staging / "site").mkdir()
-    # COPY wants the folder even when a model without a picture puts nothing in it.
-    (staging / "site" / ".keep").touch()
+    for source in _server(libraries):
+        _copy(source, staging / "site" / source.relative_to(libraries))
     if card.picture is not None:
         for source in _pillow(libraries):
             _copy(source, staging / "site" / source.relative_to(libraries))
@@ -95,6 +108,16 @@ def present(described: dict[str, Any], card: Card) -> dict[str, Any]:
         )
     picture = None if card.picture is None else dict(card.picture)
     return described | {"name": card.name, "labels": labels, "picture": picture}
+
+
+def _server(libraries: Path) -> Iterator[Path]:
+    for package in SERVER:
+        for source in _files(libraries / package):
+            name = source.relative_to(libraries).as_posix()
+            if source.suffix in {".py", ".so"} and not name.startswith(LEFT_OUT_SERVER):
+                yield source
+        for folder in libraries.glob(f"{package}-*.dist-info/licenses"):
+            yield from _files(folder)
 
 
 def _pillow(libraries: Path) -> Iterator[Path]:

@@ -1,7 +1,7 @@
-"""What the image carries beside the base image: libLiteRt.so, and Pillow for models with a picture.
+"""What the image carries beside the base: libLiteRt.so, the server's library, Pillow for pictures.
 
-Both come out of the wheels that uv.lock pins by hash, for the image's platform and Python rather
-than this machine's. Nothing else in those wheels is shipped: the handler calls the C library
+All of it comes out of the wheels that uv.lock pins by hash, for the image's platform and Python
+rather than this machine's. Of LiteRT's wheel only the C library is shipped: the handler calls it
 itself, so numpy and LiteRT's own Python stay out, and with them most of a cold start.
 """
 
@@ -17,6 +17,7 @@ from infra.errors import ToolError
 
 RUNTIMES = Path(".build/runtime")
 LIBRARY = Path("ai_edge_litert/libLiteRt.so")
+SERVER = ("uvicorn", "httptools", "click")  # click: uvicorn cannot be imported without it
 PLATFORMS = {"x86_64": "x86_64-manylinux_2_28", "arm64": "aarch64-manylinux_2_28"}
 
 
@@ -31,7 +32,7 @@ def install(architecture: str, python: str, *, pillow: bool) -> Path:
     Raises:
         ToolError: uv is missing, or cannot install for that platform.
     """
-    wanted = ("ai-edge-litert", "pillow") if pillow else ("ai-edge-litert",)
+    wanted = ("ai-edge-litert", *SERVER, *(("pillow",) if pillow else ()))
     uv = find_uv()
     exported = _run(
         [*uv, "export", "--frozen", "--only-group", "image", "--no-header", "--no-annotate"]

@@ -133,7 +133,9 @@ def somebodys_server(project: Project) -> Iterator[tuple[list[str], str]]:
     ).strip()
     port = free_port(18080)
     container = docker(
-        *("run", "--detach", f"--publish={gateway}:{port}:8080"),
+        # As little as it says it needs: nothing can be written, and the user is nobody.
+        *("run", "--detach", "--read-only", "--user=1000:1000", "--cap-drop=ALL"),
+        f"--publish={gateway}:{port}:8080",
         *(str(project.outputs()["image_uri"]), "serve"),
     ).strip()
     try:

@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 
 from handler.errors import StartupError
-from handler.serve import Connection, Server
-from handler.service import Request, Service, open_service
+from handler.messages import Request, Response
+from handler.server.dispatcher import Client, Dispatcher
+from handler.service import Service, open_service
+from tests.handler.serving import serving
 
 Open = Callable[..., Service]
 
@@ -134,18 +136,13 @@ def open_remote(request: pytest.FixtureRequest, open_http: Open, open_sagemaker:
     return open_http if request.param == "http" else open_sagemaker
 
 
-class _Endpoint(Server):
-    """`handler.serve` as it runs in a container, and SageMaker's own path in front of it."""
+class _Endpoint(Dispatcher):
+    """The server as it runs in a container, and SageMaker's own path in front of it."""
 
-    def finish_request(self, request: Any, client_address: Any) -> None:
-        """Serve one connection."""
-        _EndpointConnection(request, client_address, self)
-
-
-class _EndpointConnection(Connection):
-    def do_POST(self) -> None:  # noqa: N802 - the standard library's name
-        self.path = self.path.replace("/endpoints/digits-live/invocations", "/invocations")
-        self.do_GET()
+    def answer(self, request: Request, client: Client) -> Response | None:
+        """Answer for the container."""
+        request.path = request.path.replace("/endpoints/digits-live/invocations", "/invocations")
+        return super().answer(request, client)
 
 
 def _zeros(service: Service) -> tuple[int, dict[str, Any]]:
@@ -170,8 +167,8 @@ def test_every_backend_gives_the_same_bytes(
         Request("GET", "/v1/models/digits/metadata", {}),
         Request("GET", "/ping", {}),
     ]
-    with _running(_Endpoint("127.0.0.1", 0, digits_service)) as port:
-        gateway = open_remote(port)
+    with serving(digits_service, kind=_Endpoint) as server:
+        gateway = open_remote(server.port)
 
         for request in requests:
             expected, got = digits_service.answer(request), gateway.answer(request)

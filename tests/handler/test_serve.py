@@ -1,258 +1,221 @@
-"""The server on a real socket."""
+"""The command: its processes, how they share the connections, how they start and how they end."""
 
-import http.client
 import json
 import os
 import re
 import signal
 import socket
-import struct
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from time import monotonic, sleep
 
 import pytest
 
-from handler.manifest import Signature
-from handler.serve import Server
-from handler.service import Service
-from handler.tensor import Tensor
-
 PROJECT = Path(__file__).parents[2]
-PREDICT = "/v1/models/digits:predict"
+PING = b"GET /ping HTTP/1.1\r\n\r\n"
 
 
-@pytest.fixture(scope="module")
-def server(digits_service: Service) -> Iterator[Server]:
-    """A server of the digits model on a free port."""
-    with Server("127.0.0.1", 0, digits_service) as running:
-        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield running
-        running.shutdown()
-        thread.join()
+class Command:
+    """`python -m handler.serve` as it runs.
+
+    Args:
+        environment: Its settings.
+        options: Its options.
+    """
+
+    def __init__(self, environment: Mapping[str, str], *options: str) -> None:
+        command = [sys.executable, "-m", "handler.serve", "--host", "127.0.0.1", "--port", "0"]
+        self.process = subprocess.Popen(
+            [*command, "--workers", "2", *options],
+            cwd=PROJECT,
+            env={**os.environ, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self.port = int(self.wait_for(r"serving digits on 127.0.0.1:(\d+) with 2 workers")[1])
+
+    def wait_for(self, pattern: str) -> re.Match[str]:
+        """The first line on stderr that matches."""
+        assert self.process.stderr is not None
+        seen = ""
+        for line in iter(self.process.stderr.readline, ""):
+            seen += line
+            if match := re.search(pattern, line):
+                return match
+        pytest.fail(f"no {pattern} in: {seen}")
+
+    def workers(self) -> dict[int, int]:
+        """The workers' pids, and how many sockets each has open."""
+        pid = self.process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+        return {int(child): _sockets(int(child)) for child in children}
+
+    def connect(self) -> socket.socket:
+        """A client that has been answered once."""
+        client = socket.create_connection(("127.0.0.1", self.port), timeout=10)
+        ping(client)
+        return client
+
+    def stop(self) -> int:
+        """End it as a container is ended."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(10)
+
+
+def ping(client: socket.socket) -> None:
+    """Ask and be answered."""
+    client.sendall(PING)
+    assert client.recv(1000).endswith(b'{"status":"ok"}')
+
+
+def _sockets(pid: int) -> int:
+    links = (entry.readlink() for entry in Path(f"/proc/{pid}/fd").iterdir())
+    return sum(link.name.startswith("socket:") for link in links)
 
 
 @pytest.fixture
-def connection(server: Server) -> Iterator[http.client.HTTPConnection]:
-    """One client connection."""
-    client = http.client.HTTPConnection("127.0.0.1", server.server_address[1], timeout=10)
-    yield client
-    client.close()
+def start(environment: Mapping[str, str]) -> Iterator[Callable[..., Command]]:
+    """Starts the command; kills what a test left."""
+    started: list[Command] = []
+
+    def start_one(*options: str) -> Command:
+        started.append(Command(environment, *options))
+        return started[-1]
+
+    yield start_one
+    for one in started:
+        one.process.kill()
+        one.process.communicate(timeout=10)
 
 
-def _ask(
-    connection: http.client.HTTPConnection,
-    method: str,
-    path: str,
-    body: bytes | None = None,
-    media: str = "application/json",
-) -> tuple[int, dict[str, Any]]:
-    connection.request(method, path, body, {"content-type": media})
-    response = connection.getresponse()
-    assert "application/json" == response.headers["content-type"]
-    return response.status, json.loads(response.read())
+def test_connections_are_shared_evenly(start: Callable[..., Command]) -> None:
+    """Eight connections are four for each of two workers, and who has fewer gets the next."""
+    command = start()
+    before = command.workers()
+
+    with ExitStack() as stack:
+        clients = [stack.enter_context(command.connect()) for _ in range(8)]
+        after = command.workers()
+        assert [4, 4] == [after[pid] - before[pid] for pid in before]
+
+        # Every second one went to the same worker.
+        for client in clients[::2]:
+            client.close()
+        while sum(command.workers().values()) > sum(after.values()) - 4:
+            sleep(0.01)
+        for _ in range(4):
+            stack.enter_context(command.connect())
+        assert after == command.workers()
 
 
-def _raw(server: Server, text: bytes) -> bytes:
-    with socket.create_connection(("127.0.0.1", server.server_address[1]), timeout=10) as client:
-        client.sendall(text)
-        client.shutdown(socket.SHUT_WR)
-        return b"".join(iter(lambda: client.recv(65536), b""))
+def test_a_worker_that_dies_is_replaced(start: Callable[..., Command]) -> None:
+    """It is said, and the next connections are served."""
+    command = start()
+    victim = min(command.workers())
+    os.kill(victim, signal.SIGKILL)
+
+    command.wait_for(rf"worker {victim} ended with signal 9, .* replaced")
+    with ExitStack() as stack:
+        for _ in range(4):
+            stack.enter_context(command.connect())
+        end = monotonic() + 10
+        while len(command.workers()) < 2 and monotonic() < end:
+            sleep(0.01)
+        assert 2 == len(command.workers())
+        assert victim not in command.workers()
 
 
-def test_one_connection_carries_many_requests(
-    connection: http.client.HTTPConnection, image_of_three: list[Any]
-) -> None:
-    """Keep-alive: good, bad and good again arrive on the same socket."""
-    good = json.dumps({"instances": [image_of_three]}).encode()
-    first = _ask(connection, "POST", PREDICT, good)
-    kept = connection.sock
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_all_of_it_cleanly(start: Callable[..., Command], number: int) -> None:
+    """Told to stop, also by Ctrl-C to every process, it exits 0 with a connection open."""
+    command = start()
+    with command.connect() as client:
+        if number == signal.SIGINT:
+            os.killpg(command.process.pid, number)
+        else:
+            command.process.send_signal(number)
+        assert 0 == command.process.wait(10)
+        assert b"" == client.recv(1)
 
-    assert 200 == first[0]
-    assert 400 == _ask(connection, "POST", PREDICT, b"{")[0]
-    assert 404 == _ask(connection, "POST", "/elsewhere", b"{}")[0]
-    assert first == _ask(connection, "POST", PREDICT, good)
-    assert kept is connection.sock
-
-
-def test_invocations_reads_json_and_pictures(
-    connection: http.client.HTTPConnection,
-    image_of_three: list[Any],
-    sample: Callable[[int], bytes],
-) -> None:
-    """SageMaker's one route serves both, by content type."""
-    body = json.dumps({"inputs": [image_of_three]}).encode()
-
-    assert _ask(connection, "POST", PREDICT, body) == _ask(connection, "POST", "/invocations", body)
-    status, answer = _ask(connection, "POST", "/invocations", sample(8), "image/png")
-    assert (200, "8") == (status, answer["predictions"][0]["label"])
+    assert command.process.stdout is not None
+    assert command.process.stderr is not None
+    assert '"route":"ping"' in command.process.stdout.read()
+    assert "Traceback" not in command.process.stderr.read()
 
 
-def test_ping_and_status_answer(connection: http.client.HTTPConnection) -> None:
-    """What SageMaker asks before it sends anything."""
-    assert (200, {"status": "ok"}) == _ask(connection, "GET", "/ping?x=1")
-    assert 200 == _ask(connection, "GET", "/v1/models/digits")[0]
+def test_no_worker_outlives_the_acceptor(start: Callable[..., Command]) -> None:
+    """Even killed, the server leaves nothing behind."""
+    command = start()
+    workers = command.workers()
+    command.process.kill()
+    command.process.wait(10)
+
+    end = monotonic() + 10
+    while any(Path(f"/proc/{pid}").exists() for pid in workers) and monotonic() < end:
+        sleep(0.01)
+    assert [] == [pid for pid in workers if Path(f"/proc/{pid}").exists()]
 
 
-def test_head_is_get_without_the_body(connection: http.client.HTTPConnection) -> None:
-    """RFC 9110: HEAD wherever there is GET."""
-    connection.request("HEAD", "/ping")
-    response = connection.getresponse()
-
-    assert (200, "15", b"") == (
-        response.status,
-        response.headers["content-length"],
-        response.read(),
-    )
-
-
-@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "OPTIONS"])
-def test_other_methods_are_405(connection: http.client.HTTPConnection, method: str) -> None:
-    """A path that exists answers 405 with Allow to any other method."""
-    connection.request(method, "/ping", b"x")
-    response = connection.getresponse()
-    response.read()
-
-    assert (405, "GET") == (response.status, response.headers["allow"])
-
-
-@pytest.mark.parametrize(
-    ("request_text", "status"),
-    [
-        (b"POST %s HTTP/1.1\r\nContent-Length: 5500001\r\n\r\n", b"413"),
-        (b"POST %s HTTP/1.1\r\nContent-Length: " + b"9" * 5_000 + b"\r\n\r\n", b"413"),
-        (b"POST %s HTTP/1.1\r\nContent-Length: -1\r\n\r\n", b"400"),
-        (b"POST %s HTTP/1.1\r\nContent-Length: 1e3\r\n\r\n", b"400"),
-        (b"POST %s HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", b"400"),
-        (b"POST %s HTTP/1.1\r\nContent-Length: 10\r\n\r\n{}", b"400"),
-        (b"POST %s HTTP/1.1\r\n\r\n", b"400"),
-        (b"BREW %s HTTP/1.1\r\n\r\n", b"405"),
-        (b"POST %s HTTP/9.9\r\n\r\n", b"400"),
-        (b"nonsense\r\n\r\n", b"400"),
-        (b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\n\r\n", b"400"),
-        (b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 200 + b"\r\n", b"400"),
-    ],
-    ids=lambda value: value[:60] if isinstance(value, bytes) else None,
-)
-def test_malformed_http_gets_an_answer_of_ours(
-    server: Server,
-    connection: http.client.HTTPConnection,
-    request_text: bytes,
-    status: bytes,
-) -> None:
-    """Even what is hardly HTTP gets one line of JSON, and the server lives on."""
-    answer = _raw(server, request_text.replace(b"%s", PREDICT.encode()))
-
-    head, _, body = answer.partition(b"\r\n\r\n")
-    assert b"HTTP/1.1 " + status == head[:12]
-    assert ["error"] == list(json.loads(body))
-    assert 200 == _ask(connection, "GET", "/ping")[0]
-
-
-def test_a_client_that_leaves_early_harms_nobody(
-    server: Server,
-    connection: http.client.HTTPConnection,
-    capfd: pytest.CaptureFixture[str],
-) -> None:
-    """A reset connection leaves no traceback, and the server lives on."""
-    with socket.create_connection(("127.0.0.1", server.server_address[1]), timeout=10) as client:
-        client.sendall(b"POST /ping HTTP/1.1\r\nContent-Length: 10\r\n\r\n")
-        # Linger 0 makes the close a reset.
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-
-    assert 200 == _ask(connection, "GET", "/ping")[0]
-    assert "Traceback" not in capfd.readouterr().err
-
-
-def test_many_clients_get_their_own_answers(server: Server, sample: Callable[[int], bytes]) -> None:
-    """Threads share one model: with every client's batch different, no answer is mixed up."""
-
-    def recognise(digit: int) -> list[str]:
-        client = http.client.HTTPConnection("127.0.0.1", server.server_address[1], timeout=30)
-        found = [
-            _ask(client, "POST", "/invocations", sample(digit), "image/png")[1]["predictions"][0]
-            for _ in range(20)
-        ]
-        client.close()
-        return [entry["label"] for entry in found]
-
-    with ThreadPoolExecutor(10) as pool:
-        for digit, labels in enumerate(pool.map(recognise, range(10))):
-            assert [str(digit)] * 20 == labels
-
-
-def test_a_stop_waits_for_what_is_under_way(digits_service: Service) -> None:
-    """drain() returns once the last request is answered, not before."""
-    entered, release = threading.Event(), threading.Event()
-
-    class Slow:
-        def run(self, tensors: Mapping[str, Tensor], signature: Signature) -> dict[str, Tensor]:
-            entered.set()
-            assert release.wait(10)
-            return digits_service.predictor.backend.run(tensors, signature)
-
-    with Server("127.0.0.1", 0, Service(digits_service.manifest, Slow())) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        client = http.client.HTTPConnection("127.0.0.1", server.server_address[1], timeout=10)
-        body = json.dumps({"instances": [[[[0.0]] * 8] * 8]}).encode()
-        client.request("POST", PREDICT, body)
-        assert entered.wait(10)
-        server.shutdown()
-        thread.join()
-        drained = threading.Thread(target=server.drain, args=(10.0,))
-        drained.start()
-        drained.join(0.1)
-
-        assert drained.is_alive()
-        release.set()
-        drained.join(10)
-        assert not drained.is_alive()
-        assert 200 == client.getresponse().status
-        client.close()
-
-
-def test_sigterm_ends_the_process_cleanly(environment: Mapping[str, str]) -> None:
-    """The command serves until it is told to stop, then exits 0 even with a connection open."""
-    command = [sys.executable, "-m", "handler.serve", "--host", "127.0.0.1", "--port", "0"]
-    with subprocess.Popen(
-        command,
+def _run(environment: Mapping[str, str], *options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "handler.serve", "--host", "127.0.0.1", *options],
         cwd=PROJECT,
         env={**os.environ, **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stderr is not None
-        assert process.stdout is not None
-        lines = iter(process.stderr.readline, "")
-        found = next(filter(None, (re.search(r"serving digits on .*:(\d+)", at) for at in lines)))
-        client = http.client.HTTPConnection("127.0.0.1", int(found[1]), timeout=10)
-
-        assert (200, {"status": "ok"}) == _ask(client, "GET", "/ping")
-        process.send_signal(signal.SIGTERM)
-        assert 0 == process.wait(10)
-        client.close()
-        assert '"route":"ping"' in process.stdout.read()
-
-
-def test_a_model_that_cannot_be_served_ends_the_process(tmp_path: Path) -> None:
-    """Exit status 1 and one line that says why."""
-    done = subprocess.run(
-        [sys.executable, "-m", "handler.serve", "--port", "0"],
-        cwd=PROJECT,
-        env={**os.environ, "MODEL_DIR": str(tmp_path)},
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
 
+
+def test_a_port_in_use_ends_the_process(environment: Mapping[str, str]) -> None:
+    """Exit status 1 and one line that names the port and the option."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = _run(environment, "--port", str(port))
+
+    assert 1 == done.returncode
+    expected = f"cannot serve on 127.0.0.1:{port}: Address already in use; choose another --port\n"
+    assert expected == done.stderr
+
+
+def test_a_model_that_cannot_be_served_ends_the_process(
+    environment: Mapping[str, str], tmp_path: Path
+) -> None:
+    """Exit status 1 and one line that says why."""
+    done = _run({**environment, "MODEL_DIR": str(tmp_path)}, "--port", "0")
+
     assert 1 == done.returncode
     assert done.stderr.startswith("cannot serve: cannot read ")
     assert 1 == len(done.stderr.splitlines())
+
+
+def test_a_wrong_setting_ends_the_process(environment: Mapping[str, str]) -> None:
+    """Exit status 2, and the setting and its value are named, wherever they came from."""
+    done = _run({**environment, "SERVE_QUEUE": "many"})
+
+    assert 2 == done.returncode
+    assert "--queue: 'many' is not a whole number from 0 upwards" in done.stderr
+
+
+def test_lambda_loads_nothing_of_the_server(environment: Mapping[str, str]) -> None:
+    """The cold start pays for none of it."""
+    script = "import sys, handler.app; print(json.dumps([*sys.modules]))"
+    done = subprocess.run(
+        [sys.executable, "-c", f"import json; {script}"],
+        cwd=PROJECT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+
+    loaded = json.loads(done.stdout)
+    assert [] == [name for name in loaded if name.startswith(("handler.server", "uvicorn"))]
+    assert "httptools" not in loaded

@@ -1,4 +1,4 @@
-"""uv's two commands that the program uses, without a network: export a lock, unpack two wheels."""
+"""uv's two commands that the program uses, without a network: export a lock, unpack wheels."""
 
 import sys
 from pathlib import Path
@@ -7,13 +7,30 @@ arguments = sys.argv[1:]
 with Path("uv.log").open("a") as log:
     log.write(" ".join(arguments) + "\n")
 if arguments[0] == "export":
-    for name, version in (("ai-edge-litert", "2.3.0"), ("numpy", "2.4.6"), ("pillow", "13.0.0")):
+    for name, version in (
+        ("ai-edge-litert", "2.3.0"),
+        ("click", "8.5.1"),
+        ("httptools", "0.9.0"),
+        ("numpy", "2.4.6"),
+        ("pillow", "13.0.0"),
+        ("uvicorn", "0.54.0"),
+    ):
         print(f"{name}=={version} \\\n    --hash=sha256:{name}")
     raise SystemExit(0)
 wanted = sys.stdin.read()
 assert "numpy" not in wanted, "numpy must not even be downloaded"
 target = Path(arguments[arguments.index("--target") + 1])
-files = {"ai_edge_litert/libLiteRt.so": "library", "ai_edge_litert/interpreter.py": "unwanted"}
+files = {
+    "ai_edge_litert/libLiteRt.so": "library",
+    "ai_edge_litert/interpreter.py": "unwanted",
+    "click/core.py": "library",
+    "click/testing.py": "unwanted",
+    "click-8.5.1.dist-info/licenses/LICENSE.txt": "licence",
+    "httptools/parser/parser.cpython-313-x86_64-linux-gnu.so": "library",
+    "httptools/parser/parser.pyx": "unwanted",
+    "uvicorn/server.py": "library",
+    "uvicorn/protocols/http/h11_impl.py": "unwanted",
+}
 if "pillow" in wanted:
     files |= {
         "PIL/Image.py": "picture",

@@ -1,4 +1,4 @@
-"""What the image carries beside the base: two wheels, by hash, for the image's platform."""
+"""What the image carries beside the base: wheels, by hash, for the image's platform."""
 
 import shutil
 import sys

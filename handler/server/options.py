@@ -1,0 +1,90 @@
+"""How the server runs: from the command line, else the environment, which is SageMaker's way."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+_CGROUP = Path("/sys/fs/cgroup")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What can be set.
+
+    Attributes:
+        host: Address to bind.
+        port: Port to bind; 0 picks a free one.
+        workers: Processes that answer, each with its own model.
+        queue: Requests that may wait for a worker's model; one more is answered 503.
+        connections: Connections a worker keeps; one more is answered 503.
+        grace: Seconds that requests under way are given when the server is told to stop.
+    """
+
+    host: str
+    port: int
+    workers: int
+    queue: int
+    connections: int
+    grace: int
+
+
+def read(arguments: Sequence[str] | None, settings: Mapping[str, str]) -> Options:
+    """Read the command line; a mistake in it, or in the environment, ends the process with 2."""
+    parser = argparse.ArgumentParser(
+        prog="handler.serve",
+        description="Serve one model over HTTP. Each option can come from the environment instead.",
+    )
+
+    def add(name: str, default: str, lowest: int, text: str) -> None:
+        variable = f"SERVE_{name.upper().replace('-', '_')}"
+        parser.add_argument(
+            f"--{name}",
+            type=_at_least(lowest),
+            default=settings.get(variable, default),
+            help=f"{text} ({variable}; default {default})",
+        )
+
+    # A container is its own boundary: what reaches it is decided by whoever publishes the port.
+    parser.add_argument("--host", default="0.0.0.0", help="address to bind")  # noqa: S104
+    add("port", "8080", 0, "port to bind; 0 picks a free one")
+    add("workers", str(cores()), 1, "processes that answer, each with its own model")
+    add("queue", "64", 0, "requests that may wait for one worker's model")
+    add("connections", "1024", 1, "connections that one worker keeps")
+    add("grace", "20", 0, "seconds for requests under way when told to stop")
+    return Options(**vars(parser.parse_args(arguments)))
+
+
+def cores(cgroup: Path = _CGROUP) -> int:
+    """How many processors this process may use: those it is bound to, or its container's share."""
+    bound = len(os.sched_getaffinity(0))
+    try:
+        quota, period = (cgroup / "cpu.max").read_text(encoding="ascii").split()
+    except OSError:
+        try:
+            quota = (cgroup / "cpu/cpu.cfs_quota_us").read_text(encoding="ascii").strip()
+            period = (cgroup / "cpu/cpu.cfs_period_us").read_text(encoding="ascii").strip()
+        except OSError:
+            return bound
+    if quota in {"max", "-1"}:
+        return bound
+    return max(1, min(bound, math.ceil(int(quota) / int(period))))
+
+
+def _at_least(lowest: int) -> Callable[[str], int]:
+    def read_number(text: str) -> int:
+        number = int(text) if text.isdecimal() and text.isascii() else -1
+        if number < lowest:
+            raise argparse.ArgumentTypeError(
+                f"'{text}' is not a whole number from {lowest} upwards"
+            )
+        return number
+
+    return read_number

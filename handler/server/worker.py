@@ -1,0 +1,139 @@
+"""One worker: a process with its own model, given its connections by the acceptor.
+
+The channel to the acceptor carries, inwards, one open connection a message, and its end, which
+means: finish and go. Outwards it says that the model is loaded (or why it is not), and each
+connection that closes, so that the acceptor knows who has the fewest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import socket
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING
+
+from uvicorn import Config, Server
+
+from handler.backends.litert import LiteRtBackend
+from handler.errors import StartupError
+from handler.server.connection import Connection
+from handler.server.dispatcher import Dispatcher, is_fast
+from handler.service import open_service
+
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+    from handler.server.options import Options
+    from handler.service import Service
+
+READY, FAILED, CLOSED = b"r", b"f", b"c"
+"""A message's first byte: ready (the model's name follows), failed (the reason), one closed."""
+
+IDLE_SECONDS = 75  # longer than the 60 s that load balancers keep a connection
+_REMOTE_THREADS = 32  # they wait for a network, not for a core
+
+
+def run(channel: socket.socket, options: Options) -> NoReturn:
+    """Serve until the channel ends, in a process that was forked for it; never returns."""
+    # Ctrl-C reaches every process of a terminal; the acceptor tells us what to do about it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        service = open_service(os.environ)
+    except (StartupError, OSError) as error:
+        channel.send(FAILED + " ".join(str(error).split()).encode())
+        os._exit(1)
+    # What is here stays: never look through it again, and leave it shared with the acceptor.
+    gc.collect()
+    gc.freeze()
+    asyncio.run(_serve(channel, service, options))
+    # Threads that still compute for nobody would be waited for.
+    os._exit(0)
+
+
+async def _serve(channel: socket.socket, service: Service, options: Options) -> None:
+    loop = asyncio.get_running_loop()
+    local = isinstance(service.predictor.backend, LiteRtBackend)
+    dispatcher = Dispatcher(
+        service,
+        loop,
+        threads=1 if local else _REMOTE_THREADS,
+        queue=options.queue,
+        at_once=is_fast(service),
+    )
+    config = configure(options.grace)
+    server = Server(config)
+    connecting: set[asyncio.Task[object]] = set()
+
+    def closed() -> None:
+        """Tell the acceptor; where it is gone itself, nobody counts any more."""
+        with suppress(OSError):
+            channel.send(CLOSED)
+
+    def connected(task: asyncio.Task[object]) -> None:
+        connecting.discard(task)
+        if task.exception() is not None:
+            closed()
+
+    connect = partial(
+        Connection,
+        config,
+        server.server_state,
+        dispatcher,
+        closed,
+        options.connections,
+    )
+
+    def receive() -> None:
+        """Take one connection, or the end of the channel."""
+        message, descriptors, _, _ = socket.recv_fds(channel, 1, 1)
+        if not message:
+            loop.remove_reader(channel)
+            server.should_exit = True
+        elif not descriptors:
+            closed()  # this process has no descriptor free
+        for descriptor in descriptors:
+            client = socket.socket(fileno=descriptor)
+            client.settimeout(0)
+            task = loop.create_task(loop.connect_accepted_socket(connect, client))
+            connecting.add(task)
+            task.add_done_callback(connected)
+
+    loop.add_reader(channel, receive)
+    channel.send(READY + service.manifest.name.encode())
+    # No sockets: connections come through the channel. The rest, up to the drain, is uvicorn's.
+    await server.serve(sockets=[])
+    dispatcher.close()
+
+
+def configure(grace: int) -> Config:
+    """uvicorn, for connections of ours.
+
+    Args:
+        grace: Seconds that requests under way are given when the server is told to stop.
+    """
+    config = Config(
+        _no_asgi,
+        http=Connection,
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        headers=[("server", "thimble")],
+        timeout_keep_alive=IDLE_SECONDS,
+        timeout_graceful_shutdown=grace,
+    )
+    config.load()
+    return config
+
+
+async def _no_asgi(scope: object, receive: object, send: object) -> None:
+    """What uvicorn wants to be given; `Connection` never calls it."""
+    raise NotImplementedError

@@ -1,0 +1,92 @@
+"""A worker's server in a thread of the test: real sockets, and any service behind them."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
+from uvicorn import Server
+
+from handler.server.connection import Connection
+from handler.server.dispatcher import Dispatcher
+from handler.server.worker import configure
+from handler.service import Service
+
+
+class Serving:
+    """What runs.
+
+    Args:
+        port: Where it listens, on the loopback.
+        server: uvicorn's.
+        dispatcher: What answers.
+    """
+
+    def __init__(self, port: int, server: Server, dispatcher: Dispatcher) -> None:
+        self.port = port
+        self.server = server
+        self.dispatcher = dispatcher
+        self.closed = 0
+
+    def connect(self) -> socket.socket:
+        """A client's bare socket."""
+        return socket.create_connection(("127.0.0.1", self.port), timeout=10)
+
+    def ask(self, text: bytes) -> bytes:
+        """Send some bytes and no more; everything that comes back."""
+        with self.connect() as client:
+            client.sendall(text)
+            client.shutdown(socket.SHUT_WR)
+            return read_all(client)
+
+    def stop(self) -> None:
+        """Begin to drain."""
+        self.server.should_exit = True
+
+
+def read_all(client: socket.socket) -> bytes:
+    """What comes until the other side closes."""
+    return b"".join(iter(lambda: client.recv(65536), b""))
+
+
+@contextmanager
+def serving(
+    service: Service,
+    *,
+    at_once: bool = True,
+    queue: int = 64,
+    connections: int = 100,
+    kind: type[Dispatcher] = Dispatcher,
+) -> Iterator[Serving]:
+    """Serve until the block ends, then drain."""
+    started = threading.Event()
+    found: list[Serving] = []
+
+    async def serve() -> None:
+        loop = asyncio.get_running_loop()
+        config = configure(5)
+        server = Server(config)
+        dispatcher = kind(service, loop, threads=1, queue=queue, at_once=at_once)
+
+        def close() -> None:
+            found[0].closed += 1
+
+        connect = partial(Connection, config, server.server_state, dispatcher, close, connections)
+        listener = await loop.create_server(connect, "127.0.0.1", 0)
+        found.append(Serving(listener.sockets[0].getsockname()[1], server, dispatcher))
+        started.set()
+        await server.serve(sockets=[])
+        listener.close()
+        dispatcher.close()
+
+    thread = threading.Thread(target=asyncio.run, args=(serve(),))
+    thread.start()
+    assert started.wait(10)
+    try:
+        yield found[0]
+    finally:
+        found[0].stop()
+        thread.join(10)
+        assert not thread.is_alive()
