@@ -11,7 +11,7 @@ OUT ?= .build/convert
 ACTIONLINT := $(or $(shell command -v actionlint),$(CURDIR)/.tools/bin/actionlint)
 ACTIONLINT_SOURCE := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
-.PHONY: help bench up preview down outputs convert architectures rehearse test check actionlint format clean
+.PHONY: help bench up preview down outputs convert architectures rehearse test fuzz check actionlint format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -42,6 +42,9 @@ bench: .venv/ready ## compare handlers and servers, on this machine (a quarter o
 
 test: check ## everything CI runs: make check, then all tests
 	@$(RUN) pytest -n 2
+
+fuzz: .venv/ready ## send 220,000 broken requests to the handler and the server
+	@$(RUN) python -m tests.fuzz
 
 check: .venv/ready actionlint ## format, lint, types and workflows
 	@$(RUN) ruff format --check --quiet .

@@ -1,0 +1,20 @@
+"""How much memory processes hold."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def resident(*processes: int) -> int:
+    """Bytes of resident memory of these processes; of this one when none is named."""
+    total = 0
+    for process in processes or (os.getpid(),):
+        total += int(Path(f"/proc/{process}/statm").read_text().split()[1])
+    return total * os.sysconf("SC_PAGE_SIZE")
+
+
+def tree(process: int) -> list[int]:
+    """A process and all that it started, and what those started."""
+    children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    return [process, *(found for child in children for found in tree(int(child)))]
