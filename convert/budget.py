@@ -62,6 +62,11 @@ class Budget:
         """Whether it says anything of how right the answers must be."""
         return self.max_accuracy_drop is not None or self.min_agreement is not None
 
+    @property
+    def is_unlimited(self) -> bool:
+        """Whether there is no limit at all."""
+        return not self.to_json()
+
     def over(self, other: "Budget") -> "Budget":
         """Takes from another what this one leaves open."""
         return Budget(

@@ -1,10 +1,14 @@
-"""The smallest candidate inside the budget."""
+"""The smallest (or fastest) candidate inside the budget."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from convert.budget import Breach, Budget, Prefer
 from convert.errors import BudgetError
 from convert.recipe import Recipe
+from convert.score import OutputScore, WorstClass
+
+_AS_FAST = 1.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,58 +17,87 @@ class Candidate:
 
     Attributes:
         recipe: Which one.
-        content: The .tflite file, or None when it could not be made.
+        size: Bytes of the file; None when it could not be made.
         gzip_size: Bytes after gzip, about what the registry stores and Lambda loads.
         metric: On the evaluation data; None without.
         drop: How much worse than the original; None without evaluation data.
-        agreement: Share of answers that are the original's; None without evaluation data.
+        agreement: Share of answers that are the original's, of the output that agrees least; None
+            where nothing was compared.
+        worst: The class that lost most; None unless targets are classes.
+        outputs: Each output's nearness to the original's.
         latency_ms: Median of one call; None where there is no example to call it with.
-        inside_budget: Whether the drop is allowed; None without evaluation data.
-        error: Why there is no content, or None.
+        memory: Bytes that loading it and one call take at most; None where that is not known.
+        broken: The limits that it broke.
+        inside_budget: Whether it broke none; None where there are no limits.
+        error: Why there is no file, or None.
     """
 
     recipe: Recipe
-    content: bytes | None = None
+    size: int | None = None
     gzip_size: int | None = None
     metric: float | None = None
     drop: float | None = None
     agreement: float | None = None
+    worst: WorstClass | None = None
+    outputs: tuple[OutputScore, ...] = ()
     latency_ms: float | None = None
+    memory: int | None = None
+    broken: tuple[Breach, ...] = ()
     inside_budget: bool | None = None
     error: str | None = None
 
-    @property
-    def size(self) -> int | None:
-        """Bytes of the file."""
-        return None if self.content is None else len(self.content)
 
+def choose(
+    candidates: Sequence[Candidate], budget: Budget, prefer: Prefer, table: str
+) -> Candidate:
+    """Picks the smallest or the fastest inside the budget.
 
-def choose(candidates: Sequence[Candidate], max_drop: float, table: str) -> tuple[Recipe, bytes]:
-    """Picks the smallest file inside the budget; of two alike, the one tried first.
-
-    A candidate that could not be judged, for want of evaluation data, is taken: it was asked for by
-    name.
+    Of two of one size the one that compresses better is taken, then the one tried first. Where
+    nothing limits a candidate it is taken: it was asked for by name.
 
     Args:
         candidates: All results, in the order of trying.
-        max_drop: The budget, for the message.
+        budget: The limits, for the message.
+        prefer: Size or latency.
         table: The report, for the message.
 
     Raises:
         BudgetError: None is inside.
     """
-    fit = [
-        (len(candidate.content), candidate.recipe, candidate.content)
-        for candidate in candidates
-        if candidate.content is not None and candidate.inside_budget is not False
-    ]
+    fit = [one for one in candidates if one.error is None and one.inside_budget is not False]
     if not fit:
-        drops = [candidate.drop for candidate in candidates if candidate.drop is not None]
-        best = f"the least drop is {min(drops):.4f}" if drops else "none could be made"
-        raise BudgetError(
-            f"no candidate is inside the budget of {max_drop:g}: {best}; "
-            "raise max_accuracy_drop, or train a model that keeps more when rounded",
-            table,
+        raise BudgetError(_why(candidates, budget), table)
+    if prefer is Prefer.LATENCY:
+        timed = [one.latency_ms for one in fit if one.latency_ms is not None]
+        slowest = min(timed, default=0.0) * _AS_FAST
+        fit = [
+            one for one in fit if one.latency_ms is not None and one.latency_ms <= slowest
+        ] or fit
+    return min(fit, key=lambda one: (one.size or 0, one.gzip_size or 0))
+
+
+def _why(candidates: Sequence[Candidate], budget: Budget) -> str:
+    limits = ", ".join(f"{name} {value:g}" for name, value in budget.to_json().items())
+    start = f"no candidate is inside the budget ({limits})"
+    made = [one for one in candidates if one.error is None]
+    if not made:
+        return f"{start}: none could be made"
+    drops = [one.drop for one in made if one.drop is not None]
+    agreements = [one.agreement for one in made if one.agreement is not None]
+    sizes = [one.size for one in made if one.size is not None]
+    latencies = [one.latency_ms for one in made if one.latency_ms is not None]
+    broken = {breach.limit for one in made for breach in one.broken}
+    best = [
+        text
+        for limit, text in (
+            ("max_accuracy_drop", f"the least drop is {min(drops, default=0):.4f}"),
+            ("min_agreement", f"the best agreement is {max(agreements, default=0):.4f}"),
+            ("max_size", f"the smallest has {min(sizes, default=0):,} bytes"),
+            ("max_latency_ms", f"the fastest takes {min(latencies, default=0):.3f} ms"),
         )
-    _, recipe, content = min(fit, key=lambda one: one[0])
-    return recipe, content
+        if limit in broken
+    ]
+    return (
+        f"{start}: {', '.join(best)}; raise what is broken, or train a model that keeps more when "
+        "rounded"
+    )

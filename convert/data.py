@@ -1,7 +1,11 @@
-"""Calibration and evaluation data: .npz files, arrays by input name (or `x`) and targets `y`."""
+"""Calibration and evaluation data: .npz files, arrays by input name (or `x`) and targets `y`.
+
+Where a model has several outputs, the targets are called `y_` and the output they belong to.
+"""
 
 import zipfile
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +19,7 @@ from convert.signature import FREE, Signature
 Array = npt.NDArray[Any]
 INPUT_ALIAS = "x"
 TARGETS = "y"
+TARGETS_OF = "y_"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,11 +30,13 @@ class Examples:
         path: Where they came from, for messages.
         inputs: By name; all with the same number of rows.
         targets: One row for each, or None (calibration data needs none).
+        output: Whose targets they are; None before they are held against a model.
     """
 
     path: Path
     inputs: dict[str, Array]
     targets: Array | None
+    output: str | None = None
 
     @property
     def rows(self) -> int:
@@ -46,7 +53,7 @@ def read(path: Path, *, with_targets: bool) -> Examples:
     """
     arrays = _arrays(path)
     targets = arrays.pop(TARGETS, None)
-    if with_targets and targets is None:
+    if with_targets and targets is None and not any(it.startswith(TARGETS_OF) for it in arrays):
         raise DataError(f"{path}: no array {TARGETS!r} (the targets); it holds {_names(arrays)}")
     if not arrays:
         raise DataError(f"{path}: no inputs: expected an array {INPUT_ALIAS!r}, or one per input")
@@ -66,12 +73,18 @@ def read(path: Path, *, with_targets: bool) -> Examples:
 
 
 def fit(examples: Examples, signature: Signature) -> Examples:
-    """Gives the inputs the model's names and dtypes.
+    """Gives the inputs the model's names and dtypes, and the targets their output.
 
     Raises:
-        DataError: A name, dtype or shape is not the model's.
+        DataError: A name, dtype or shape is not the model's, or targets do not say whose they are.
     """
     inputs, wanted = dict(examples.inputs), [spec.name for spec in signature.inputs]
+    named = {
+        name.removeprefix(TARGETS_OF): inputs.pop(name)
+        for name in list(inputs)
+        if name.startswith(TARGETS_OF) and name not in wanted
+    }
+    output, targets = _targets(examples, named, [spec.name for spec in signature.outputs])
     if len(wanted) == 1 and list(inputs) == [INPUT_ALIAS]:
         inputs = {wanted[0]: inputs[INPUT_ALIAS]}
     if set(inputs) != set(wanted):
@@ -94,7 +107,40 @@ def fit(examples: Examples, signature: Signature) -> Examples:
                 f"{spec.client_dtype}, scaled as it was trained"
             )
         fitted[spec.name] = array.astype(spec.client_dtype)
-    return Examples(path=examples.path, inputs=fitted, targets=examples.targets)
+    return Examples(path=examples.path, inputs=fitted, targets=targets, output=output)
+
+
+def _targets(
+    examples: Examples, named: dict[str, Array], outputs: list[str]
+) -> tuple[str | None, Array | None]:
+    """Settles which output the targets belong to."""
+    known = ", ".join(outputs)
+    for name in named:
+        if name not in outputs:
+            raise DataError(
+                f"{examples.path}: array {TARGETS_OF + name!r}: the model has no output {name!r}, "
+                f"it has {known}"
+            )
+    if len(named) + (examples.targets is not None) > 1:
+        arrays = ", ".join([*([] if examples.targets is None else [TARGETS]), *_prefixed(named)])
+        raise DataError(
+            f"{examples.path}: several targets ({arrays}): a model is judged by one output, "
+            "so leave one in"
+        )
+    if named:
+        return next(iter(named.items()))
+    if examples.targets is None:
+        return None, None
+    if len(outputs) > 1:
+        raise DataError(
+            f"{examples.path}: the model has several outputs ({known}) and `{TARGETS}` belongs to "
+            f"one: call it {' or '.join(_prefixed(outputs))}"
+        )
+    return outputs[0], examples.targets
+
+
+def _prefixed(names: Iterable[str]) -> list[str]:
+    return [TARGETS_OF + name for name in names]
 
 
 def _same_kind(array: Array, dtype: str) -> bool:

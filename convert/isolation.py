@@ -78,7 +78,7 @@ def run(command: Sequence[str], scratch: Path, limits: Limits) -> int:
     """
     with (
         _stopping(),
-        subprocess.Popen(command, env=_environment(scratch), start_new_session=True) as child,
+        subprocess.Popen(command, env=environment(scratch), start_new_session=True) as child,
     ):
         try:
             code = _watch(child, limits)
@@ -91,7 +91,12 @@ def run(command: Sequence[str], scratch: Path, limits: Limits) -> int:
     return code
 
 
-def _environment(scratch: Path) -> dict[str, str]:
+def environment(scratch: Path) -> dict[str, str]:
+    """The variables that a process gets to see which runs what others wrote; no credentials.
+
+    Args:
+        scratch: What it takes for the user's home, and for the folder of temporary files.
+    """
     passed = {
         name: value
         for name, value in os.environ.items()

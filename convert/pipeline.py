@@ -1,43 +1,30 @@
-"""The work in its order: load, quantize, score, choose; files as bytes come out."""
+"""The work in its order: load, make candidates, score, choose; files as bytes come out."""
 
 import gzip
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from convert import data, golden, quantize, request, score
-from convert.choose import Candidate, choose
+from convert import answers, data, golden, judge, request, trial
+from convert.choose import choose
 from convert.data import Examples
-from convert.errors import ModelError
-from convert.litert import LiteRtModel
+from convert.errors import DataError, ModelError
+from convert.judge import Basis, Judge
 from convert.load import Source, load
-from convert.metric import Metric, Task
+from convert.metric import Kind
 from convert.quiet import quiet
-from convert.recipe import Recipe
-from convert.report import Report, progress
+from convert.recipe import AUTO, Recipe
+from convert.report import Report
 from convert.request import Request
+from convert.trial import Trial
+from convert.worker import Bench
+from convert.workers import Workers
 
 SCHEMA = 1
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Judge:
-    """The evaluation data, and what the original made of it."""
-
-    examples: Examples
-    task: Task
-    metric: Metric
-    max_drop: float
-    given: score.Array
-    targets: score.Array
-    value: float
 
 
 def convert(asked: Request, scratch: Path, say: Say) -> dict[str, bytes]:
@@ -50,7 +37,7 @@ def convert(asked: Request, scratch: Path, say: Say) -> dict[str, bytes]:
 
     Returns:
         model.tflite, model.json, report.json and report.md, by name. The first two are the same
-        bytes for the same request; the reports hold latencies.
+        bytes for the same request (but where latency decides); the reports hold latencies.
 
     Raises:
         InputError: The model or the data turn out to be wrong.
@@ -63,36 +50,51 @@ def convert(asked: Request, scratch: Path, say: Say) -> dict[str, bytes]:
     request.check_presentation(about, source.signature)
     calibration = asked.calibration and data.fit(asked.calibration, source.signature)
     with quiet():
-        judge = _judge(asked, source)
-        call = score.one_call(source.signature, judge.examples if judge else calibration)
-        original_latency = score.latency_ms(source.original, call)
-    metric = judge.metric if judge else None
-    candidates = []
-    tried = _tried(asked, source)
-    for number, recipe in enumerate(tried, 1):
-        with quiet():
-            candidate = _candidate(source, recipe, calibration, judge, call)
-        say(f"[{number}/{len(tried)}] {progress(candidate, metric)}")
-        candidates.append(candidate)
+        judging = judge.prepare(asked, source)
+        call = answers.one_call(source.signature, judging.inputs if judging else None)
+        original_latency = answers.latency_ms(source.original, call)
+    folder = scratch / "candidates"
+    folder.mkdir()
+    bench = Bench(
+        signature=source.signature,
+        calibration=calibration,
+        as_given=source.given is not None,
+        judge=judging,
+    )
+    bases = trial.set_up(folder, bench, {0: source.float_model})
+    with Workers(folder) as workers:
+        original_metric = _original_metric(judging, workers)
+        candidates = Trial(
+            workers=workers,
+            bases=bases,
+            judge=judging,
+            original_metric=original_metric,
+            budget=asked.budget,
+            say=say,
+        ).run(_tried(asked, source), rescue=asked.wanted == AUTO and source.given is None)
     if len(candidates) == 1 and candidates[0].error is not None:
         raise ModelError(f"{about.model}: {candidates[0].error}")
     report = Report(
         name=about.name,
-        metric=metric,
-        max_drop=asked.budget.max_accuracy_drop if judge else None,
-        rows=judge.examples.rows if judge else 0,
+        metric=judging.metric if judging else None,
+        output=judging.output if judging else None,
+        budget=asked.budget,
+        prefer=asked.prefer,
+        basis=judging.basis if judging else None,
+        rows=judging.rows if judging else 0,
+        labels=about.labels,
         original_size=source.size,
-        original_metric=judge.value if judge else None,
+        original_gzip_size=_gzip_size(about.model),
+        original_metric=original_metric,
         original_latency_ms=original_latency,
         candidates=candidates,
         not_tried=asked.plan.not_tried if source.given is None else (),
     )
-    chosen, content = choose(
-        candidates, asked.budget.max_accuracy_drop or 0.0, report.to_markdown(None)
-    )
+    chosen = choose(candidates, asked.budget, asked.prefer, report.to_markdown(None)).recipe
+    content = (folder / f"{chosen}.tflite").read_bytes()
     say(f"chosen: {chosen}")
     with quiet():
-        question = golden.make(content, source.signature, judge.examples if judge else calibration)
+        question = golden.make(content, source.signature, _real(judging))
     return {
         "model.tflite": content,
         "model.json": _as_json(_describe(asked, source, chosen, content, question)),
@@ -114,60 +116,28 @@ def _tried(asked: Request, source: Source) -> tuple[Recipe, ...]:
     return (source.given,)
 
 
-def _judge(asked: Request, source: Source) -> _Judge | None:
-    if asked.evaluation is None:
+def _real(judging: Judge | None) -> Examples | None:
+    """Rows that somebody gave."""
+    if judging is None or judging.basis is Basis.SYNTHETIC:
         return None
-    examples = data.fit(asked.evaluation, source.signature)
-    task, metric = request.judged_by(asked.card, score.task_of(examples))
-    given = score.answers(source.original, examples, source.signature)
-    if not np.isfinite(given).all():
-        raise ModelError(f"{asked.card.model}: answers NaN or infinite on the evaluation data")
-    targets = score.check_targets(examples, task, given)
-    return _Judge(
-        examples=examples,
-        task=task,
-        metric=metric,
-        max_drop=asked.budget.max_accuracy_drop or 0.0,
-        given=given,
-        targets=targets,
-        value=score.measure(metric, given, targets),
-    )
+    return Examples(path=judging.path, inputs=judging.inputs, targets=None)
 
 
-def _candidate(
-    source: Source,
-    recipe: Recipe,
-    calibration: Examples | None,
-    judge: _Judge | None,
-    call: dict[str, score.Array] | None,
-) -> Candidate:
-    try:
-        content = source.float_model
-        if source.given is None:
-            content = quantize.quantize(content, source.signature, recipe, calibration)
-        model = LiteRtModel(content, source.signature)
-        latency = score.latency_ms(model.run, call)
-        given = score.answers(model.run, judge.examples, source.signature) if judge else None
-    except ModelError as error:
-        return Candidate(recipe=recipe, error=str(error))
-    compressed = len(gzip.compress(content, mtime=0))
-    if judge is None or given is None:
-        return Candidate(recipe=recipe, content=content, gzip_size=compressed, latency_ms=latency)
-    if not np.isfinite(given).all():
-        return Candidate(recipe=recipe, error="answers NaN or infinite on the evaluation data")
-    value = score.measure(judge.metric, given, judge.targets)
-    lost = score.drop(judge.metric, judge.value, value, judge.targets)
-    return Candidate(
-        recipe=recipe,
-        content=content,
-        gzip_size=compressed,
-        metric=value,
-        drop=lost,
-        agreement=score.agreement(judge.task, judge.given, given),
-        latency_ms=latency,
-        # One part in 10^9 forgives what subtracting two shares loses, never a row.
-        inside_budget=lost <= judge.max_drop + 1e-9,
-    )
+def _original_metric(judging: Judge | None, workers: Workers) -> float | None:
+    if judging is None or judging.metric is None:
+        return None
+    if judging.metric.kind is not Kind.FUNCTION:
+        return judging.measure(judging.given)
+    [answer] = workers.run([{"do": "original"}])
+    if "error" in answer:
+        raise DataError(answer["error"])
+    value: float = answer["metric"]
+    return value
+
+
+def _gzip_size(path: Path) -> int:
+    files = [path] if path.is_file() else sorted(it for it in path.rglob("*") if it.is_file())
+    return sum(len(gzip.compress(file.read_bytes(), mtime=0)) for file in files)
 
 
 def _describe(

@@ -4,12 +4,34 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from convert.budget import Breach, Budget, Prefer
 from convert.choose import Candidate
+from convert.judge import Basis
 from convert.litert import THREADS
 from convert.metric import Metric
 from convert.recipe import Recipe
 
 SCHEMA = 1
+
+_MOST_ROWS = 24
+_MOST_OUTPUTS = 12
+_LONGEST = 120
+_COLUMNS = (
+    *("recipe", "size", "gzip", "{metric}", "drop", "worst class", "agreement", "latency"),
+    *("memory", ""),
+)
+_LIMITS = {
+    "max_accuracy_drop": "drop at most",
+    "min_agreement": "agreement at least",
+    "max_size": "size at most",
+    "max_latency_ms": "latency at most",
+}
+_MEASURES = {
+    "max_accuracy_drop": "drop",
+    "min_agreement": "agreement",
+    "max_size": "size",
+    "max_latency_ms": "latency",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,9 +41,14 @@ class Report:
     Attributes:
         name: The model's.
         metric: What `metric` and `drop` mean; None without evaluation data.
-        max_drop: The budget; None without evaluation data.
-        rows: Of evaluation data; 0 without.
+        output: The output that the metric is of; None without evaluation data.
+        budget: The limits.
+        prefer: Which candidate inside the budget is taken.
+        basis: Where the rows come from; None where nothing was compared.
+        rows: How many there are; 0 without.
+        labels: The classes' names, or None.
         original_size: Bytes.
+        original_gzip_size: Bytes after gzip.
         original_metric: None without evaluation data.
         original_latency_ms: Median of one call of the original, as TensorFlow runs it; None where
             there is no example to call it with.
@@ -31,9 +58,14 @@ class Report:
 
     name: str
     metric: Metric | None
-    max_drop: float | None
+    output: str | None
+    budget: Budget
+    prefer: Prefer
+    basis: Basis | None
     rows: int
+    labels: Sequence[str] | None
     original_size: int
+    original_gzip_size: int
     original_metric: float | None
     original_latency_ms: float | None
     candidates: Sequence[Candidate]
@@ -41,108 +73,220 @@ class Report:
 
     def to_json(self, chosen: Recipe) -> dict[str, Any]:
         """Renders report.json."""
+        held_out = self.basis is Basis.EVALUATION
         return {
             "schema": SCHEMA,
             "model": self.name,
             "metric": None if self.metric is None else str(self.metric),
-            "budget": None if self.max_drop is None else {"max_accuracy_drop": self.max_drop},
-            "evaluation_rows": self.rows,
+            "higher_is_better": None if self.metric is None else self.metric.higher_is_better,
+            "output": self.output,
+            "budget": None if self.budget.is_unlimited else self.budget.to_json(),
+            "prefer": self.prefer,
+            "compared_on": None if self.basis is None else {"data": self.basis, "rows": self.rows},
+            "evaluation_rows": self.rows if held_out else 0,
             "latency_threads": THREADS,
             "original": {
                 "bytes": self.original_size,
+                "gzip_bytes": self.original_gzip_size,
                 "metric": _rounded(self.original_metric),
                 "latency_ms": _rounded(self.original_latency_ms),
             },
-            "candidates": [_candidate(candidate) for candidate in self.candidates],
+            "candidates": [self._candidate(candidate) for candidate in self.candidates],
             "not_tried": [{"recipe": recipe, "reason": why} for recipe, why in self.not_tried],
             "chosen": chosen,
         }
 
     def to_markdown(self, chosen: Recipe | None) -> str:
-        """Renders report.md; `chosen` is None when nothing is inside the budget."""
-        metric = str(self.metric or "metric")
+        """Renders report.md; `chosen` is None when nothing is inside the budget.
+
+        Bounded, however many recipes, outputs or words there are: it goes into a comment.
+        """
+        metric = "metric" if self.metric is None else str(self.metric)
         lines = [
             f"### `{self.name}`: {chosen or 'no candidate inside the budget'}",
             "",
-            f"| recipe | size | gzip | {metric} | drop | agreement | latency | |",
-            "| --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |",
+            f"| {' | '.join(_COLUMNS).format(metric=metric)} |",
+            f"| --- |{' ---: |' * (len(_COLUMNS) - 2)} --- |",
             self._original_row(),
         ]
-        lines += [_row(candidate, chosen) for candidate in self.candidates]
-        lines += ["", self._footnote()]
-        lines += [f"Not tried: {recipe}, {reason}." for recipe, reason in self.not_tried]
+        lines += [self._row(candidate, chosen) for candidate in self.candidates[:_MOST_ROWS]]
+        if len(self.candidates) > _MOST_ROWS:
+            lines += [
+                f"| and {len(self.candidates) - _MOST_ROWS} more, in report.json |" + " |" * 9
+            ]
+        lines += ["", *self._notes()]
+        if self.not_tried:
+            reasons: dict[str, list[str]] = {}
+            for recipe, reason in self.not_tried:
+                reasons.setdefault(reason, []).append(recipe)
+            lines += [f"Not tried: {', '.join(of)}, {why}." for why, of in reasons.items()]
+        winner = next((one for one in self.candidates if one.recipe == chosen), None)
+        if winner is not None:
+            lines += self._outputs(winner)
         return "\n".join(lines) + "\n"
 
-    def _original_row(self) -> str:
-        size, metric = _size(self.original_size), _number(self.original_metric)
-        return f"| original | {size} | | {metric} | | | {_ms(self.original_latency_ms)} | |"
+    def _candidate(self, candidate: Candidate) -> dict[str, Any]:
+        worst = candidate.worst
+        return {
+            "recipe": candidate.recipe,
+            "bytes": candidate.size,
+            "gzip_bytes": candidate.gzip_size,
+            "metric": _rounded(candidate.metric),
+            "drop": _rounded(candidate.drop),
+            "worst_class": worst
+            and {
+                "class": worst.number,
+                "label": self._label(worst.number),
+                "drop": _rounded(worst.drop),
+                "rows": worst.rows,
+            },
+            "agreement": _rounded(candidate.agreement),
+            "outputs": [
+                {
+                    "name": one.name,
+                    "agreement": _rounded(one.agreement),
+                    "max_abs_error": one.max_abs_error,
+                    "max_relative_error": one.max_relative_error,
+                }
+                for one in candidate.outputs
+            ],
+            "latency_ms": _rounded(candidate.latency_ms),
+            "memory_bytes": candidate.memory,
+            "inside_budget": candidate.inside_budget,
+            "broken": [breach.to_json() for breach in candidate.broken],
+            "error": candidate.error,
+        }
 
-    def _footnote(self) -> str:
-        latency = f"Latency: median of one row on {THREADS} thread."
-        if self.metric is None or self.max_drop is None:
-            return f"Not scored: no evaluation data. {latency}"
-        scored = f"{self.rows} held-out rows"
-        return f"Budget: {self.metric} may drop by {self.max_drop:g} on {scored}. {latency}"
+    def _original_row(self) -> str:
+        cells = (
+            *("original", size(self.original_size), size(self.original_gzip_size)),
+            *(number(self.original_metric), "", "", "", ms(self.original_latency_ms), "", ""),
+        )
+        return f"| {' | '.join(cells)} |"
+
+    def _row(self, candidate: Candidate, chosen: Recipe | None) -> str:
+        name = str(candidate.recipe)
+        if candidate.error is not None:
+            return f"| {name} |{' |' * 8} {_short(candidate.error)} |"
+        remark = ", ".join(map(broke, candidate.broken))
+        if candidate.recipe == chosen:
+            name, remark = f"**{name}**", "chosen"
+        cells = (
+            name,
+            size(candidate.size),
+            size(candidate.gzip_size),
+            number(candidate.metric),
+            number(candidate.drop),
+            self._worst(candidate),
+            number(candidate.agreement),
+            ms(candidate.latency_ms),
+            size(candidate.memory),
+            remark,
+        )
+        return f"| {' | '.join(cells)} |"
+
+    def _notes(self) -> list[str]:
+        """Says what the numbers mean, and what they do not."""
+        latency = (
+            f"Latency: median of one call on {THREADS} thread of this machine; the original's is "
+            "TensorFlow's. Memory: what loading the model and one call add, at most."
+        )
+        limits = [limit(name, value) for name, value in self.budget.to_json().items()]
+        budget = f"Budget: {', '.join(limits)}. " if limits else ""
+        if self.basis is None:
+            return [f"Not scored: no evaluation data. {budget}{latency}"]
+        rows = f"{self.rows} {self.basis.rows_called} rows"
+        if self.metric is None:
+            compared = (
+                f"Not scored: no evaluation data. Agreement with the original is on {rows}, and "
+                "says nothing of how right either is."
+            )
+            return [f"{compared} {budget}{latency}"]
+        of = f"{self.metric} of {self.output!r}" if self._has_several() else str(self.metric)
+        return [f"{budget}Scored by {of} on {rows}. {latency}"]
+
+    def _outputs(self, winner: Candidate) -> list[str]:
+        lines = [
+            "",
+            f"| output of {winner.recipe} | agreement | largest error | as a share |",
+            "| --- | ---: | ---: | ---: |",
+        ]
+        lines += [
+            f"| {_short(one.name)} | {number(one.agreement)} | {one.max_abs_error:.2e} "
+            f"| {one.max_relative_error:.2e} |"
+            for one in winner.outputs[:_MOST_OUTPUTS]
+        ]
+        if len(winner.outputs) > _MOST_OUTPUTS:
+            lines += [f"| and {len(winner.outputs) - _MOST_OUTPUTS} more, in report.json | | | |"]
+        return lines if winner.outputs else []
+
+    def _has_several(self) -> bool:
+        return any(len(candidate.outputs) > 1 for candidate in self.candidates)
+
+    def _label(self, number: int) -> str | None:
+        return None if self.labels is None else self.labels[number]
+
+    def _worst(self, candidate: Candidate) -> str:
+        worst = candidate.worst
+        if worst is None or worst.drop <= 0:
+            return "" if worst is None else "none"
+        named = self._label(worst.number) or f"class {worst.number}"
+        return f"{number(worst.drop)} ({_short(named)})"
 
 
 def progress(candidate: Candidate, metric: Metric | None) -> str:
     """Renders what the user sees while candidates are made."""
     if candidate.error is not None:
-        return f"{candidate.recipe:<18} {candidate.error}"
-    parts = [f"{candidate.recipe:<18}", f"{_size(candidate.size):>9}"]
+        return f"{candidate.recipe:<27} {candidate.error}"
+    parts = [f"{candidate.recipe:<27}", f"{size(candidate.size):>9}"]
     if candidate.metric is not None:
-        parts.append(f"{metric} {candidate.metric:.4f}  agreement {candidate.agreement:.4f}")
-    if candidate.latency_ms is not None:
-        parts.append(_ms(candidate.latency_ms))
+        parts.append(f"{metric} {candidate.metric:.4f}")
+    if candidate.agreement is not None:
+        parts.append(f"agreement {candidate.agreement:.4f}")
     if candidate.inside_budget is False:
-        parts.append("outside the budget")
+        parts.append(f"outside the budget: {', '.join(map(broke, candidate.broken))}")
     return "  ".join(parts)
 
 
-def _candidate(candidate: Candidate) -> dict[str, Any]:
-    return {
-        "recipe": candidate.recipe,
-        "bytes": candidate.size,
-        "gzip_bytes": candidate.gzip_size,
-        "metric": _rounded(candidate.metric),
-        "drop": _rounded(candidate.drop),
-        "agreement": _rounded(candidate.agreement),
-        "latency_ms": _rounded(candidate.latency_ms),
-        "inside_budget": candidate.inside_budget,
-        "error": candidate.error,
-    }
+def broke(breach: Breach) -> str:
+    """Says which limit was broken, and by how much."""
+    name = _MEASURES[breach.limit]
+    if breach.found is None:
+        return f"{name} not known"
+    return f"{name} {_value(breach.limit, breach.found)}"
 
 
-def _row(candidate: Candidate, chosen: Recipe | None) -> str:
-    if candidate.error is not None:
-        return f"| {candidate.recipe} | | | | | | | {candidate.error.replace('|', '/')} |"
-    remark = "outside the budget" if candidate.inside_budget is False else ""
-    name = str(candidate.recipe)
-    if candidate.recipe == chosen:
-        name, remark = f"**{name}**", "chosen"
-    cells = (
-        name,
-        _size(candidate.size),
-        _size(candidate.gzip_size),
-        _number(candidate.metric),
-        _number(candidate.drop),
-        _number(candidate.agreement),
-        _ms(candidate.latency_ms),
-        remark,
-    )
-    return f"| {' | '.join(cells)} |"
+def limit(name: str, value: float) -> str:
+    """Says a limit in words."""
+    return f"{_LIMITS[name]} {_value(name, value)}"
 
 
-def _size(count: int | None) -> str:
-    return "" if count is None else f"{count / 1000:.1f} kB"
+def _value(name: str, value: float) -> str:
+    if name == "max_size":
+        return size(int(value))
+    return f"{value:g} ms" if name == "max_latency_ms" else f"{value:.4g}"
 
 
-def _number(value: float | None) -> str:
+def size(count: int | None) -> str:
+    """Renders bytes."""
+    if count is None:
+        return ""
+    return f"{count / 1000:.1f} kB" if count < 1_000_000 else f"{count / 1_000_000:.2f} MB"  # noqa: PLR2004  the units
+
+
+def number(value: float | None) -> str:
+    """Renders a metric, a drop or a share."""
     return "" if value is None else f"{value:.4f}"
 
 
-def _ms(value: float | None) -> str:
+def ms(value: float | None) -> str:
+    """Renders milliseconds."""
     return "" if value is None else f"{value:.3f} ms"
+
+
+def _short(text: str) -> str:
+    plain = " ".join(text.split()).replace("|", "/")
+    return plain if len(plain) <= _LONGEST else plain[: _LONGEST - 1] + "…"
 
 
 def _rounded(value: float | None) -> float | None:

@@ -52,6 +52,7 @@ class Request:
     Attributes:
         card: What is known about the model, the command line's say included; made up from the
             file's name where there is no card.
+        wanted: A recipe's name, or `auto`.
         plan: The recipes to try.
         calibration: Example inputs, or None.
         evaluation: Held-out inputs and targets, or None.
@@ -61,6 +62,7 @@ class Request:
     """
 
     card: Card
+    wanted: str
     plan: Plan
     calibration: Examples | None
     evaluation: Examples | None
@@ -87,6 +89,7 @@ def build(model: Path, options: Options) -> Request:
     screen.kind_of(about.model)
     return Request(
         card=about,
+        wanted=options.recipe,
         plan=plan,
         calibration=_read(about.calibration, with_targets=False),
         evaluation=_read(about.evaluation, with_targets=True),

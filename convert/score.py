@@ -1,8 +1,6 @@
-"""How good a model is: the task's metric, agreement with the original, latency."""
+"""How good answers are: the task's metric, agreement with the original, errors. Arithmetic only."""
 
-import statistics
-import time
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,46 +8,45 @@ import numpy.typing as npt
 
 from convert.data import Examples
 from convert.errors import DataError
-from convert.litert import batch_of
 from convert.metric import Kind, Metric, Task
-from convert.signature import FREE, Signature
 
 Array = npt.NDArray[Any]
-Model = Callable[[dict[str, Array]], dict[str, Array]]
 
-_CHUNK = 32
-_WARM_UP = 5
-_TIMED = 50
 _CLOSE = 0.01
 _EVEN = 0.5
+_SUM_TOLERANCE = 1e-3
 
 
-def answers(model: Model, examples: Examples, signature: Signature) -> Array:
-    """Asks a model for every row.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputScore:
+    """How near one output is to the original's.
 
-    Raises:
-        DataError: The model has several outputs, or is fixed to a batch that does not divide the
-            rows.
+    Attributes:
+        name: The output's.
+        agreement: Share of answers that are the original's; see `agreement`.
+        max_abs_error: The largest difference.
+        max_relative_error: That, as a share of the original's largest magnitude.
     """
-    if len(signature.outputs) != 1:
-        names = ", ".join(spec.name for spec in signature.outputs)
-        raise DataError(
-            f"{examples.path}: the model has several outputs ({names}) and `y` belongs to one: "
-            "name a --recipe and leave the evaluation out"
-        )
-    batch = batch_of(signature)
-    step = _CHUNK if batch == FREE else batch
-    if batch != FREE and examples.rows % batch:
-        raise DataError(
-            f"{examples.path}: {examples.rows} rows: the model takes exactly {batch} at a time, "
-            f"so expected a multiple of {batch}"
-        )
-    name = signature.outputs[0].name
-    parts = [
-        model({key: array[start : start + step] for key, array in examples.inputs.items()})[name]
-        for start in range(0, examples.rows, step)
-    ]
-    return np.concatenate(parts)
+
+    name: str
+    agreement: float
+    max_abs_error: float
+    max_relative_error: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorstClass:
+    """The class that lost most: a model may keep its accuracy and give up one class.
+
+    Attributes:
+        number: Which class.
+        drop: How much smaller the share of its rows that are answered right became.
+        rows: How many rows of it there are.
+    """
+
+    number: int
+    drop: float
+    rows: int
 
 
 def task_of(examples: Examples) -> Task:
@@ -57,6 +54,15 @@ def task_of(examples: Examples) -> Task:
     targets = examples.targets
     whole = targets is not None and targets.dtype.kind in "iub"
     return Task.CLASSIFICATION if whole else Task.REGRESSION
+
+
+def looks_like(given: Array) -> Task:
+    """Tells the task from answers: numbers from 0 to 1 that add up to 1 are scores of classes."""
+    if given.dtype.kind != "f" or given.ndim < 2 or given.shape[-1] < 2:  # noqa: PLR2004  an axis
+        return Task.REGRESSION
+    sums = given.sum(axis=-1, dtype=np.float64)
+    probable = given.min() >= 0 and np.allclose(sums, 1, atol=_SUM_TOLERANCE)
+    return Task.CLASSIFICATION if probable else Task.REGRESSION
 
 
 def check_targets(examples: Examples, task: Task, given: Array) -> Array:
@@ -98,7 +104,7 @@ def check_targets(examples: Examples, task: Task, given: Array) -> Array:
 
 
 def measure(metric: Metric, given: Array, targets: Array) -> float:
-    """Computes the metric of answers against targets, both as `check_targets` has them."""
+    """Computes one of the built-in metrics of answers, against targets of `check_targets`."""
     if metric.kind is Kind.MSE:
         return float(((given.astype(np.float64) - targets) ** 2).mean())
     if metric.kind is Kind.MAE:
@@ -111,21 +117,6 @@ def measure(metric: Metric, given: Array, targets: Array) -> float:
     if metric.kind is Kind.F1:
         return float((2 * hits / (said + are)).mean())
     return float((hits / (said + are - hits)).mean())
-
-
-def _top(k: int, given: Array, targets: Array) -> float:
-    """Share of rows whose right class is among the K best; of equal scores the earlier wins."""
-    best = np.argsort(-given, axis=-1, kind="stable")[..., :k]
-    return float((best == targets[..., np.newaxis]).any(axis=-1).mean())
-
-
-def _counts(classes: Array, targets: Array) -> tuple[Array, Array, Array]:
-    """Counts each class that was said or is right: both at once, said, right."""
-    present = np.union1d(classes, targets)
-    said = np.array([(classes == one).sum() for one in present])
-    are = np.array([(targets == one).sum() for one in present])
-    hits = np.array([((classes == one) & (targets == one)).sum() for one in present])
-    return hits, said, are
 
 
 def drop(metric: Metric, original: float, candidate: float, targets: Array) -> float:
@@ -145,47 +136,64 @@ def drop(metric: Metric, original: float, candidate: float, targets: Array) -> f
     return (candidate - original) / (guess or 1.0)
 
 
+def worst_class(original: Array, candidate: Array, targets: Array) -> WorstClass:
+    """Finds the class whose share of right answers fell most; of equal falls the first class."""
+    before, after = _classes(original) == targets, _classes(candidate) == targets
+    lost = [
+        (float(before[rows].mean() - after[rows].mean()), int(number), int(rows.sum()))
+        for number in np.unique(targets)
+        for rows in [targets == number]
+    ]
+    fall, number, rows = max(lost, key=lambda one: one[0])
+    return WorstClass(number=number, drop=fall, rows=rows)
+
+
+def compare(name: str, task: Task, original: Array, candidate: Array) -> OutputScore:
+    """Holds one output against the original's.
+
+    Args:
+        name: The output's.
+        task: What agreeing means: the same class, or nearly the same number.
+        original: The original's answers.
+        candidate: The candidate's, of the same shape.
+    """
+    before, after = original.astype(np.float64), candidate.astype(np.float64)
+    error = float(np.abs(before - after).max(initial=0.0))
+    return OutputScore(
+        name=name,
+        agreement=agreement(task, original, candidate),
+        max_abs_error=error,
+        max_relative_error=error / (float(np.abs(before).max(initial=0.0)) or 1.0),
+    )
+
+
 def agreement(task: Task, original: Array, candidate: Array) -> float:
     """Computes the share of answers that are the original's.
 
-    Classification: the same class. Regression: within 1 % of the spread of the original's answers.
+    Classification: the same class. Regression: within 1 % of the spread of the original's answers;
+    whole numbers and truth values must be equal.
     """
     if task is Task.CLASSIFICATION:
         return float((_classes(original) == _classes(candidate)).mean())
+    if original.dtype.kind != "f":
+        return float((original == candidate).mean())
     spread = float(original.max() - original.min()) or float(np.abs(original).max()) or 1.0
     return float((np.abs(original - candidate) <= _CLOSE * spread).mean())
 
 
-def latency_ms(model: Model, one_call: dict[str, Array] | None) -> float | None:
-    """Times a call again and again; returns the median in milliseconds, None without a call."""
-    if one_call is None:
-        return None
-    for _ in range(_WARM_UP):
-        model(one_call)
-    taken = []
-    for _ in range(_TIMED):
-        start = time.perf_counter()
-        model(one_call)
-        taken.append(time.perf_counter() - start)
-    return statistics.median(taken) * 1000
+def _top(k: int, given: Array, targets: Array) -> float:
+    """Share of rows whose right class is among the K best; of equal scores the earlier wins."""
+    best = np.argsort(-given, axis=-1, kind="stable")[..., :k]
+    return float((best == targets[..., np.newaxis]).any(axis=-1).mean())
 
 
-def one_call(signature: Signature, examples: Examples | None) -> dict[str, Array] | None:
-    """Makes the smallest call: the first row of the examples, zeros where there are none.
-
-    None where there are no examples and the rows have free dimensions: which sizes make sense is
-    for the user's data to say.
-    """
-    if examples is not None:
-        batch = batch_of(signature)
-        step = 1 if batch == FREE else batch
-        return {name: array[:step] for name, array in examples.inputs.items()}
-    if any(FREE in spec.shape[1:] for spec in signature.inputs):
-        return None
-    return {
-        spec.name: np.zeros([max(size, 1) for size in spec.shape], spec.client_dtype)
-        for spec in signature.inputs
-    }
+def _counts(classes: Array, targets: Array) -> tuple[Array, Array, Array]:
+    """Counts each class that was said or is right: both at once, said, right."""
+    present = np.union1d(classes, targets)
+    said = np.array([(classes == one).sum() for one in present])
+    are = np.array([(targets == one).sum() for one in present])
+    hits = np.array([((classes == one) & (targets == one)).sum() for one in present])
+    return hits, said, are
 
 
 def _classes(given: Array) -> Array:

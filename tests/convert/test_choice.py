@@ -8,46 +8,70 @@ import keras
 import numpy as np
 import pytest
 
+from convert.budget import Budget, Prefer
 from convert.choose import Candidate, choose
 from convert.errors import BudgetError
 from convert.recipe import Recipe, Scheme
 
+BUDGET = Budget(max_accuracy_drop=0.01)
 
-def candidate(recipe: Recipe, size: int, *, inside: bool) -> Candidate:
+
+def candidate(name: str, size: int, **rest: Any) -> Candidate:
     """A candidate of some size."""
-    return Candidate(recipe=recipe, content=bytes(size), drop=0.5, inside_budget=inside)
+    return Candidate(recipe=Recipe(name), size=size, gzip_size=rest.pop("gzip", size), **rest)
+
+
+def chosen(candidates: list[Candidate], prefer: Prefer = Prefer.SIZE) -> str:
+    """The recipe that is chosen."""
+    return choose(candidates, BUDGET, prefer, "").recipe
 
 
 def test_smallest_inside_the_budget_wins() -> None:
     """A smaller candidate outside the budget does not count."""
-    chosen, content = choose(
+    assert "float16" == chosen(
         [
-            candidate(Recipe("float32"), 9, inside=True),
-            candidate(Recipe("float16"), 5, inside=True),
-            candidate(Recipe("static_wi8_ai8"), 1, inside=False),
-        ],
-        0.01,
-        "",
+            candidate("float32", 9, inside_budget=True),
+            candidate("float16", 5, inside_budget=True),
+            candidate("static_wi8_ai8", 1, inside_budget=False),
+        ]
     )
-    assert (Recipe("float16"), 5) == (chosen, len(content))
 
 
 def test_first_of_two_alike_wins() -> None:
     """Of two candidates of one size the one tried first is taken."""
-    alike = [candidate(Recipe(name), 5, inside=True) for name in ("float16", "float32")]
-    assert "float16" == choose(alike, 0.01, "")[0]
+    assert "float16" == chosen([candidate(name, 5) for name in ("float16", "float32")])
+
+
+def test_better_compressed_of_two_of_one_size_wins() -> None:
+    """Of two candidates of one size the image carries the one that compresses better."""
+    assert "float32+prune50" == chosen(
+        [candidate("float32", 5), candidate("float32+prune50", 5, gzip=3)]
+    )
+
+
+def test_fastest_wins_where_latency_is_preferred() -> None:
+    """The fastest is taken, and the smallest among those that are as fast but for noise."""
+    candidates = [
+        candidate("float32", 9, latency_ms=1.0),
+        candidate("float16", 5, latency_ms=1.04),
+        candidate("dynamic_wi8_afp32", 2, latency_ms=1.2),
+        candidate("static_wi8_ai8", 1),
+    ]
+    assert "float16" == chosen(candidates, Prefer.LATENCY)
 
 
 def test_failed_candidate_is_passed_over() -> None:
     """A recipe that the quantizer refused leaves the others standing."""
     failed = Candidate(recipe=Recipe("static_wi8_ai8"), error="no")
-    assert "float32" == choose([failed, candidate(Recipe("float32"), 9, inside=True)], 0, "")[0]
+    assert "float32" == chosen([failed, candidate("float32", 9)])
 
 
 def test_nothing_inside_the_budget() -> None:
     """Where all are worse, the least drop and the table are told."""
-    with pytest.raises(BudgetError, match=r"least drop is 0\.5000") as caught:
-        choose([candidate(Recipe("float32"), 9, inside=False)], 0.01, "the table")
+    broken = BUDGET.broken_by(drop=0.5, agreement=None, size=9, latency_ms=None)
+    outside = candidate("float32", 9, drop=0.5, broken=broken, inside_budget=False)
+    with pytest.raises(BudgetError, match=r"max_accuracy_drop 0\.01\).*drop is 0\.5000") as caught:
+        choose([outside], BUDGET, Prefer.SIZE, "the table")
     assert "the table" == caught.value.table
 
 
@@ -75,7 +99,7 @@ def test_auto_says_why_static_was_not_tried(zoo: Any, convert: Any) -> None:
     static = ["static_wi8_ai8", "static_wi8_ai16"]
     assert [{"recipe": name, "reason": reason} for name in static] == report["not_tried"]
     assert "static_wi8_ai8" not in [one["recipe"] for one in report["candidates"]]
-    assert f"Not tried: static_wi8_ai8, {reason}." in (outcome.out / "report.md").read_text()
+    assert f"Not tried: {', '.join(static)}, {reason}." in (outcome.out / "report.md").read_text()
 
 
 def test_impossible_budget_exits_3_with_the_table(zoo: Any, convert: Any, tmp_path: Path) -> None:
@@ -89,7 +113,9 @@ def test_impossible_budget_exits_3_with_the_table(zoo: Any, convert: Any, tmp_pa
     )  # fmt: skip
     assert 3 == outcome.code
     assert any(line.startswith("| dynamic_wi8_afp32 |") for line in outcome.errors)
-    assert outcome.errors[-1].startswith("convert: no candidate is inside the budget of 0")
+    assert outcome.errors[-1].startswith(
+        "convert: no candidate is inside the budget (max_accuracy_drop 0): the least drop is 0."
+    )
     assert [] == list(convert.folder.iterdir())
 
 

@@ -10,7 +10,6 @@ from convert import metric, score
 from convert.data import Examples
 from convert.errors import DataError
 from convert.metric import Task
-from convert.signature import Signature, TensorSpec
 
 SCORES = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.3, 0.7]])
 
@@ -77,31 +76,3 @@ def test_second_class_is_the_last_of_one_probability() -> None:
     """Class 2 of a sigmoid is refused."""
     with pytest.raises(DataError, match="knows 0 to 1"):
         score.check_targets(examples([0, 1, 2, 0]), Task.CLASSIFICATION, np.zeros((4, 1)))
-
-
-def test_rows_are_asked_in_chunks_and_come_back_in_order() -> None:
-    """More rows than a chunk come back in order; a fixed batch is kept."""
-    asked: list[int] = []
-
-    def model(inputs: dict[str, Any]) -> dict[str, Any]:
-        asked.append(len(inputs["x"]))
-        return {"y": inputs["x"] * 2}
-
-    rows = Examples(path=Path("e.npz"), inputs={"x": np.arange(70.0)[:, None]}, targets=None)
-    for batch, sizes in ((-1, [32, 32, 6]), (35, [35, 35])):
-        spec = TensorSpec(name="x", dtype="float64", shape=(batch, 1))
-        spec_out = TensorSpec(name="y", dtype="float64", shape=(batch, 1))
-        signature = Signature(name="s", inputs=(spec,), outputs=(spec_out,))
-        asked.clear()
-        given = score.answers(model, rows, signature)
-        assert (np.arange(70.0)[:, None] * 2).tolist() == given.tolist()
-        assert sizes == asked
-
-
-def test_rows_that_a_fixed_batch_does_not_divide() -> None:
-    """70 rows for a model that takes 32 at a time are refused, not cut."""
-    spec = TensorSpec(name="x", dtype="float64", shape=(32, 1))
-    signature = Signature(name="s", inputs=(spec,), outputs=(spec,))
-    rows = Examples(path=Path("e.npz"), inputs={"x": np.zeros((70, 1))}, targets=None)
-    with pytest.raises(DataError, match="multiple of 32"):
-        score.answers(lambda inputs: inputs, rows, signature)
