@@ -316,7 +316,10 @@ class Connection(HttpToolsProtocol):
         if self._eof or not (self._deaf or self.flow.read_paused):
             self.transport.close()
         else:
-            self.transport.write_eof()
+            try:
+                self.transport.write_eof()
+            except OSError:  # the client has reset the connection, and we have not read that yet
+                self.transport.abort()
             self.flow.resume_reading()
         self._deaf = True
         full = self.transport.get_write_buffer_size() > 0
