@@ -5,17 +5,19 @@ Exit 0 done; 2 the input is wrong (one line on standard error); 3 no candidate i
 """
 
 import argparse
+import json
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
+from convert import card, fetch, isolation, metric, output
 from convert import fields as field
-from convert import isolation, metric, output
 from convert.budget import Budget, Prefer
 from convert.errors import BudgetError, ConvertError, OptionError
 from convert.fingerprint import fingerprint
+from convert.measure import measure
 from convert.recipe import AUTO, Scheme
 
 _TIME_LIMIT_S = 1800.0
@@ -47,6 +49,9 @@ def main(
         options = _parser().parse_args(given)
         if options.fingerprint:
             print(fingerprint())
+        elif options.digest:
+            _check(options)
+            _print_digests(options)
         elif isolated:
             return _isolate(given, options)
         else:
@@ -62,6 +67,8 @@ def main(
 
 def _isolate(arguments: Sequence[str], options: argparse.Namespace) -> int:
     _check(options)
+    for url, place in _fetched(options).items():
+        arguments = [*arguments, "--fetched", url, str(place)]
     limits = isolation.Limits(memory_gib=options.memory_limit, time_s=options.time_limit)
     if options.check:
         with tempfile.TemporaryDirectory(prefix="convert-") as folder:
@@ -76,8 +83,34 @@ def _isolate(arguments: Sequence[str], options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> None:
     if options.model is None:
         raise OptionError("which model? Give a model file, a model.yaml or its folder")
-    if options.out is None and not options.check:
+    if options.out is None and not (options.check or options.digest):
         raise OptionError("where to? Give --out FOLDER")
+
+
+def _fetched(options: argparse.Namespace) -> dict[str, Path]:
+    """Returns where all S3 addresses of a request lie on this machine, fetching what is not."""
+    known = {url: Path(place) for url, place in options.fetched}
+    urls = [value for key, value in vars(options).items() if key in fetch.CARD_KEYS and value]
+    found = card.find(Path(options.model))
+    urls = [url for url in urls if url.startswith(fetch.SCHEME)]
+    if found is not None:
+        urls += fetch.named_in(found)
+    return known | fetch.fetch_all(url for url in urls if url not in known)
+
+
+def _print_digests(options: argparse.Namespace) -> None:
+    """Prints the sha256 of every file and folder that a card names, S3's fetched first."""
+    fetched = _fetched(options)
+    about = card.read(card.find(Path(options.model)) or Path(options.model), fetched)
+    places = {key: getattr(about, key) for key in fetch.CARD_KEYS}
+    print(
+        json.dumps(
+            {
+                key: None if place is None or not place.exists() else measure(place)[1]
+                for key, place in places.items()
+            }
+        )
+    )
 
 
 def _run(options: argparse.Namespace, scratch: Path | None) -> None:
@@ -85,14 +118,19 @@ def _run(options: argparse.Namespace, scratch: Path | None) -> None:
     # Imported late: --fingerprint is called at every preview and needs no numpy.
     from convert import request
 
+    fetched = _fetched(options)
+
+    def at(place: str | None) -> Path | None:
+        return None if place is None else card.located(place, fetched, Path())
+
     asked = request.build(
-        options.model,
+        card.located(options.model, fetched, Path()),
         request.Options(
             recipe=options.recipe,
             signature=options.signature,
-            calibration=options.calibration,
-            evaluation=options.evaluation,
-            training=options.training,
+            calibration=at(options.calibration),
+            evaluation=at(options.evaluation),
+            training=at(options.training),
             metric=options.metric,
             lower_is_better=options.lower_is_better,
             budget=Budget(
@@ -103,6 +141,7 @@ def _run(options: argparse.Namespace, scratch: Path | None) -> None:
             ),
             prefer=options.prefer,
         ),
+        fetched,
     )
     if options.check:
         return
@@ -121,8 +160,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "model",
         nargs="?",
-        type=Path,
-        help="a .keras, .h5 or .tflite file, a SavedModel folder, a model.yaml or its folder",
+        help="a .keras, .h5 or .tflite file, a SavedModel folder (on this machine or as "
+        "s3://BUCKET/KEY), a model.yaml or its folder",
     )
     parser.add_argument(
         "--recipe",
@@ -133,11 +172,11 @@ def _parser() -> argparse.ArgumentParser:
         "--signature", metavar="NAME", help="which of the model's signatures to serve"
     )
     parser.add_argument(
-        "--calibration", type=Path, metavar="DATA", help=".npz, .csv or pictures: example inputs"
+        "--calibration", metavar="DATA", help=".npz, .csv or pictures: example inputs"
     )
-    parser.add_argument("--evaluation", type=Path, metavar="NPZ", help="held-out inputs and `y`")
+    parser.add_argument("--evaluation", metavar="NPZ", help="held-out inputs and `y`")
     parser.add_argument(
-        "--training", type=Path, metavar="NPZ", help="inputs and `y`, to fine-tune what was pruned"
+        "--training", metavar="NPZ", help="inputs and `y`, to fine-tune what was pruned"
     )
     parser.add_argument("--metric", metavar="NAME", help=metric.RULE.partition(" or {")[0])
     parser.add_argument(
@@ -191,6 +230,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--check", action="store_true", help="only look at the input, quickly; write nothing"
     )
+    parser.add_argument(
+        "--digest", action="store_true", help="print the sha256 of the files a card names and exit"
+    )
+    # For the child, which cannot ask S3: where each address lies.
+    parser.add_argument("--fetched", nargs=2, action="append", default=[], help=argparse.SUPPRESS)
     parser.add_argument(
         "--fingerprint", action="store_true", help="print a hash of this converter and exit"
     )

@@ -16,6 +16,7 @@ from convert.fields import Fields
 from convert.metric import Kind, Metric, Task
 
 FILE_NAME = "model.yaml"
+_SUFFIXES = (".yaml", ".yml")
 NAME_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -78,8 +79,19 @@ class Card:
     labels: tuple[str, ...] | None = None
 
 
-def read(path: Path) -> Card:
+def find(model: Path) -> Path | None:
+    """Returns the card meant by a path: itself, or the one in the folder; None where it is none."""
+    if model.suffix in _SUFFIXES:
+        return model
+    return model / FILE_NAME if (model / FILE_NAME).is_file() else None
+
+
+def read(path: Path, fetched: Mapping[str, Path]) -> Card:
     """Reads a card.
+
+    Args:
+        path: The card.
+        fetched: Where the S3 addresses in it lie on this machine.
 
     Raises:
         CardError: It is missing, not YAML, or has faults; all of them are named.
@@ -95,17 +107,17 @@ def read(path: Path) -> Card:
             f"{path}: expected keys such as `name` and `model`, got {field.shown(parsed)}"
         )
     fields = Fields(parsed)
-    card = _card(fields, path.parent)
+    card = _card(fields, path.parent, fetched)
     if fields.faults or card is None:
         raise CardError(f"{path}: {'; '.join(fields.faults)}")
     return card
 
 
-def _card(fields: Fields, folder: Path) -> Card | None:
+def _card(fields: Fields, folder: Path, fetched: Mapping[str, Path]) -> Card | None:
     name_rule = f"1 to 64 letters, digits, `_` or `-` ({NAME_PATTERN.pattern})"
     fields.require("name", name_rule)
     name = fields.take("name", name_rule, _name)
-    model_rule = "the path of a .keras, .h5 or .tflite file, or of a SavedModel folder"
+    model_rule = "a .keras, .h5 or .tflite file or a SavedModel folder: a path or s3://BUCKET/KEY"
     fields.require("model", model_rule)
     model = fields.take("model", model_rule, field.text)
     signature = fields.take("signature", "the name of one of the model's signatures", field.text)
@@ -129,13 +141,17 @@ def _card(fields: Fields, folder: Path) -> Card | None:
     fields.finish()
     if name is None or model is None:
         return None
+
+    def at(place: str) -> Path:
+        return located(place, fetched, folder)
+
     return Card(
         name=name,
-        model=folder / model,
+        model=at(model),
         signature=signature,
-        calibration=None if calibration is None else folder / calibration,
-        evaluation=None if evaluation is None else folder / evaluation,
-        training=None if training is None else folder / training,
+        calibration=None if calibration is None else at(calibration),
+        evaluation=None if evaluation is None else at(evaluation),
+        training=None if training is None else at(training),
         task=task,
         metric=scored,
         budget=limits,
@@ -143,6 +159,11 @@ def _card(fields: Fields, folder: Path) -> Card | None:
         picture=picture,
         labels=labels,
     )
+
+
+def located(place: str, fetched: Mapping[str, Path], folder: Path) -> Path:
+    """Returns where a path or an S3 address lies; a relative path is one from the folder."""
+    return fetched[place] if place in fetched else folder / place
 
 
 def fitting(task: Task) -> str:

@@ -7,6 +7,7 @@ ConvertError
 │   ├── ModelError           the model cannot be read, is refused, or uses what LiteRT lacks
 │   │   └── LoopError            a recurrent layer, as it stands; `load` then tries another way
 │   ├── DataError            calibration or evaluation data
+│   ├── FetchError           what is on S3 cannot be brought here
 │   ├── OutputError          the folder to write to
 │   └── EndedError           a limit was reached, or TensorFlow crashed
 └── BudgetError           3  no candidate is inside the budget
@@ -47,6 +48,10 @@ class LoopError(ModelError):
 
 class DataError(InputError):
     """Calibration or evaluation data cannot be read or does not fit the model."""
+
+
+class FetchError(InputError):
+    """An address on S3 is wrong, or S3 does not hand out what is there."""
 
 
 class OutputError(InputError):

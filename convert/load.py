@@ -6,7 +6,6 @@ written another way (Keras), or the batch fixed at one row (SavedModel); the ori
 are judged against stays the model as it is.
 """
 
-import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pathlib import Path
 from convert import given, keras_file, recurrent, screen, signature, unfit
 from convert.errors import LoopError, ModelError
 from convert.litert import LiteRtModel
+from convert.measure import measure
 from convert.recipe import Recipe
 from convert.saved_model import Arrays, Served, to_tflite
 from convert.screen import Kind
@@ -84,7 +84,7 @@ def load(path: Path, scratch: Path, wanted: str | None = None) -> Source:
         recipe = given.recipe_of(float_model) if kind is Kind.TFLITE else None
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
-    size, sha256 = _measure(path)
+    size, sha256 = measure(path)
     return Source(
         float_model=float_model,
         signature=found,
@@ -120,16 +120,3 @@ def _load_saved_model(folder: Path, wanted: str | None) -> tuple[bytes, Callable
         return served.to_tflite(), served.ask
     except LoopError:
         return served.to_tflite(one_row=True), served.ask
-
-
-def _measure(path: Path) -> tuple[int, str]:
-    if path.is_file():
-        content = path.read_bytes()
-        return len(content), hashlib.sha256(content).hexdigest()
-    digest, size = hashlib.sha256(), 0
-    for file in sorted(it for it in path.rglob("*") if it.is_file()):
-        content = file.read_bytes()
-        size += len(content)
-        digest.update(file.relative_to(path).as_posix().encode() + b"\0")
-        digest.update(hashlib.sha256(content).digest())
-    return size, digest.hexdigest()

@@ -1,6 +1,7 @@
 """What is asked for: a card's values, with the command line's over them."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +14,6 @@ from convert.metric import DEFAULTS, Kind, Metric, Task
 from convert.recipe import Plan
 from convert.signature import FREE, Signature
 
-_CARD_SUFFIXES = (".yaml", ".yml")
 _CHANNELS = {"gray": 1, "rgb": 3}
 
 
@@ -71,17 +71,18 @@ class Request:
     prefer: Prefer
 
 
-def build(model: Path, options: Options) -> Request:
+def build(model: Path, options: Options, fetched: Mapping[str, Path] | None = None) -> Request:
     """Puts a request together and reads all files but the model itself.
 
     Args:
         model: A model, a card, or the folder that holds a card.
         options: What the command line says.
+        fetched: Where S3 addresses in the card lie on this machine.
 
     Raises:
         InputError: Anything is missing or wrong; see `convert.errors`.
     """
-    about = _merged(_card_for(model), options, model)
+    about = _merged(_card_for(model, fetched or {}), options, model)
     plan = recipe.plan(options.recipe, calibrated=about.calibration is not None)
     limits = _limits(about, wanted=options.recipe)
     if about.metric is not None and about.metric.function is not None:
@@ -154,15 +155,14 @@ def _check_picture(picture: Picture, signature: Signature) -> None:
         )
 
 
-def _card_for(model: Path) -> Card:
+def _card_for(model: Path, fetched: Mapping[str, Path]) -> Card:
+    found = card.find(model)
+    if found is not None:
+        return card.read(found, fetched)
     if model.is_dir() and not (model / "saved_model.pb").exists():
-        if not (model / card.FILE_NAME).exists():
-            raise ModelError(
-                f"{model}: a folder with neither {card.FILE_NAME} nor saved_model.pb in it"
-            )
-        return card.read(model / card.FILE_NAME)
-    if model.suffix in _CARD_SUFFIXES:
-        return card.read(model)
+        raise ModelError(
+            f"{model}: a folder with neither {card.FILE_NAME} nor saved_model.pb in it"
+        )
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", model.resolve().stem)[:64].strip("-")
     return Card(name=name or "model", model=model)
 
@@ -171,9 +171,8 @@ def _merged(about: Card, options: Options, model: Path) -> Card:
     """Puts the command line's say over the card's."""
     scored = about.metric
     if options.metric is not None:
-        folder = model if model.is_dir() else model.parent
-        has_card = model.suffix in _CARD_SUFFIXES or (model / card.FILE_NAME).is_file()
-        scored = metric.parse(options.metric, folder if has_card else Path())
+        found = card.find(model)
+        scored = metric.parse(options.metric, found.parent if found else Path())
         if scored is None:
             raise OptionError(f"--metric {options.metric}: expected {metric.RULE}")
         if options.lower_is_better:

@@ -9,12 +9,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import yaml
 
 from infra.errors import CardError
 
+REMOTE = "s3://"
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -25,7 +26,8 @@ class Card:
     Attributes:
         path: The card itself, relative to the project.
         name: The {model} in URLs.
-        model: The trained model, relative to the project; a file or a SavedModel folder.
+        model: The trained model, a file or a SavedModel folder: relative to the project, or
+            s3://BUCKET/KEY, as all data may be.
         calibration: Data for static recipes, relative to the project, or None.
         evaluation: Data for the metric, relative to the project, or None.
         training: Data to fine-tune a pruned model on, relative to the project, or None.
@@ -45,6 +47,14 @@ class Card:
     conversion: Mapping[str, Any]
     picture: Mapping[str, Any] | None
     labels: tuple[str, ...] | None
+
+    @property
+    def remote(self) -> bool:
+        """Whether anything that decides model.tflite lies on S3."""
+        return any(
+            place is not None and place.startswith(REMOTE)
+            for place in (self.model, self.calibration, self.evaluation, self.training)
+        )
 
     @classmethod
     def load(cls, where: str) -> "Card":
@@ -78,7 +88,7 @@ class Card:
         return cls(
             path=path.as_posix(),
             name=name,
-            model=(path.parent / content["model"]).as_posix(),
+            model=_beside(path, content["model"]),
             calibration=_beside(path, content.get("calibration")),
             evaluation=_beside(path, content.get("evaluation")),
             training=_beside(path, content.get("training")),
@@ -110,8 +120,18 @@ def _parse(path: Path) -> dict[str, Any]:
     return content
 
 
+@overload
+def _beside(card: Path, name: str) -> str: ...
+
+
+@overload
+def _beside(card: Path, name: None) -> None: ...
+
+
 def _beside(card: Path, name: str | None) -> str | None:
-    return None if name is None else (card.parent / name).as_posix()
+    if name is None or name.startswith(REMOTE):
+        return name
+    return (card.parent / name).as_posix()
 
 
 def _module_file(metric: object) -> str | None:

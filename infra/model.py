@@ -33,7 +33,8 @@ from infra.card import Card, digest
 from infra.errors import ConversionError
 
 MODELS = Path(".build/models")
-# Converting runs code that a model file may have smuggled in; it gets no credentials to take along.
+# The converter hands none of these on to the process that opens the model, but why should it have
+# them at all? Only where something lies on S3 does it need AWS's, to fetch that beforehand.
 WITHHELD = ("AWS_", "PULUMI_", "GITHUB_", "ACTIONS_")
 WRONG_INPUT = 2
 TABLE_LINES = 30
@@ -63,14 +64,15 @@ class OptimizedModelProps:
         """The inputs for a card as its files are now.
 
         Raises:
-            ConversionError: The converter does not start.
+            ConversionError: The converter does not start, or cannot fetch what lies on S3.
         """
+        digests = _digests(card)
         return cls(
             card=card.path,
-            model_sha256=digest(card.model),
-            calibration_sha256=digest(card.calibration),
-            evaluation_sha256=digest(card.evaluation),
-            training_sha256=digest(card.training),
+            model_sha256=digests["model"],
+            calibration_sha256=digests["calibration"],
+            evaluation_sha256=digests["evaluation"],
+            training_sha256=digests["training"],
             scorer_sha256=digest(card.scorer),
             recipe=recipe,
             conversion=card.conversion,
@@ -89,7 +91,7 @@ class OptimizedModelProvider(ResourceProvider):
 
     def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
         """Called in preview and up, before anything else: refuse what cannot be converted."""
-        code, _, said = _convert([*_arguments(news), "--check"])
+        code, _, said = _convert([*_arguments(news), "--check"], remote=_remote(news))
         return CheckResult(news, [CheckFailure("card", _reason(code, said))] if code else [])
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
@@ -176,6 +178,22 @@ def fingerprint() -> str:
     return answer.strip()
 
 
+def _digests(card: Card) -> dict[str, str | None]:
+    """SHA-256 by key; the converter fetches what lies on S3, and so is the one to ask then."""
+    if not card.remote:
+        return {
+            "model": digest(card.model),
+            "calibration": digest(card.calibration),
+            "evaluation": digest(card.evaluation),
+            "training": digest(card.training),
+        }
+    code, answer, said = _convert([card.path, "--digest"], remote=True)
+    if code:
+        raise ConversionError(_reason(code, said))
+    found: dict[str, str | None] = json.loads(answer)
+    return found
+
+
 def build(props: Mapping[str, Any]) -> dict[str, Any]:
     """The resource's outputs for these inputs, converting unless the artifact is there and whole.
 
@@ -187,7 +205,8 @@ def build(props: Mapping[str, Any]) -> dict[str, Any]:
     folder = MODELS / named
     if not _whole(folder):
         shutil.rmtree(folder, ignore_errors=True)
-        code, _, said = _convert([*_arguments(props), "--out", folder.as_posix()], show=True)
+        arguments = [*_arguments(props), "--out", folder.as_posix()]
+        code, _, said = _convert(arguments, show=True, remote=_remote(props))
         if code:
             raise ConversionError(_reason(code, said))
     return inputs | {"artifact": folder.as_posix()} | _outputs(folder)
@@ -224,10 +243,17 @@ def _arguments(props: Mapping[str, Any]) -> list[str]:
     return [props["card"], "--recipe", props["recipe"]]
 
 
-def _convert(arguments: list[str], *, show: bool = False) -> tuple[int, str, str]:
+def _remote(props: Mapping[str, Any]) -> bool:
+    return Card.load(props["card"]).remote
+
+
+def _convert(
+    arguments: list[str], *, show: bool = False, remote: bool = False
+) -> tuple[int, str, str]:
     """Run the converter: its exit code, stdout and stderr, the last shown as it comes if asked."""
+    withheld = tuple(prefix for prefix in WITHHELD if not (remote and prefix == "AWS_"))
     environment = {
-        name: value for name, value in os.environ.items() if not name.startswith(WITHHELD)
+        name: value for name, value in os.environ.items() if not name.startswith(withheld)
     }
     with subprocess.Popen(
         [sys.executable, "-m", "convert", *arguments],

@@ -29,7 +29,7 @@ labels: [cat, dog]
 def read(folder: Path, text: str) -> card.Card:
     """Reads a card of that text."""
     (folder / "model.yaml").write_text(text)
-    return card.read(folder / "model.yaml")
+    return card.read(folder / "model.yaml", {})
 
 
 def test_whole_card(tmp_path: Path) -> None:

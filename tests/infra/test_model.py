@@ -1,5 +1,6 @@
 """OptimizedModel: when a conversion is due, and that nothing else makes one."""
 
+import hashlib
 import json
 import shutil
 from dataclasses import asdict
@@ -214,3 +215,18 @@ def test_converter_gets_no_credentials(project: Path, monkeypatch: pytest.Monkey
     provider.create(inputs())
 
     assert "[]\n" == (project / "conversions.log").read_text()
+
+
+def test_model_on_s3_is_known_by_its_content(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For a card that names S3 the converter is asked what lies there, with AWS's credentials."""
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("GITHUB_TOKEN", "secret")
+    card = project / "models/digits/model.yaml"
+    card.write_text(card.read_text().replace("model.keras", "s3://models/model.keras"))
+    expected = hashlib.sha256(b"secret").hexdigest()
+
+    assert expected == inputs()["model_sha256"]
+    assert provider.create(inputs()).outs is not None
+    assert "'AWS_SECRET_ACCESS_KEY'" in (project / "conversions.log").read_text()
