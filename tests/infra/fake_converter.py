@@ -18,8 +18,8 @@ if "--fingerprint" in arguments:
 card = Path(arguments[0])
 if "--digest" in arguments:
     seen = os.environ.get("AWS_SECRET_ACCESS_KEY", "no credentials")
-    model = hashlib.sha256(seen.encode()).hexdigest()
-    print(json.dumps({"model": model, "calibration": None, "evaluation": None, "training": None}))
+    told = hashlib.sha256(seen.encode()).hexdigest()
+    print(json.dumps({"model": told, "calibration": None, "evaluation": None, "training": None}))
     raise SystemExit(0)
 if "--check" in arguments:
     if not (card.parent / "model.keras").exists():
