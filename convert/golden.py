@@ -87,7 +87,7 @@ def _shape(spec: TensorSpec, examples: Examples | None) -> tuple[int, ...]:
 
 def _piece(spec: TensorSpec, examples: Examples | None) -> Array:
     """At most 4 KiB of the first row: the stretch whose values differ most, not a blank margin."""
-    dtype = np.dtype(spec.dtype).newbyteorder("<")
+    dtype = np.dtype(spec.client_dtype).newbyteorder("<")
     most = _PIECE // dtype.itemsize
     if examples is None:
         size = min(most, math.prod(_shape(spec, None)))

@@ -10,14 +10,19 @@ import binascii
 import os
 from time import monotonic
 
-from handler.errors import BadRequestError
-from handler.service import Request, Response, error_response, open_service
+from handler.model_file import map_model
+
+# A large model is hashed while everything else is imported.
+FILE = map_model(os.environ) if os.environ.get("MODEL_BACKEND", "litert") == "litert" else None
+
+from handler.errors import BadRequestError  # noqa: E402
+from handler.service import Request, Response, error_response, open_service  # noqa: E402
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-SERVICE = open_service(os.environ)
+SERVICE = open_service(os.environ, FILE)
 
 
 def read_event(

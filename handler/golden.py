@@ -10,8 +10,8 @@ model.json's `golden`, which convert writes:
      "outputs": {name: {"shape": [...], "values": [...]}},
      "tolerance": 0.02}
 
-`base64` is a piece of the input in the file's own dtype, little-endian; it is repeated until the
-shape is full, which keeps a picture at 4 KiB. `values` are the first numbers of the output, to
+`base64` is a piece of the input in the dtype that clients speak, little-endian; it is repeated
+until the shape is full, which keeps a picture at 4 KiB. `values` are the output's first numbers, to
 three significant digits; they are left out where they may rightly differ from one processor to
 another (the winner of a close race). `tolerance` is a share of the greatest of them.
 """
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from handler.manifest import Manifest
     from handler.predictor import Backend
+    from handler.tensor import TensorSpec
 
 
 def check(backend: Backend, manifest: Manifest) -> None:
@@ -43,7 +44,7 @@ def check(backend: Backend, manifest: Manifest) -> None:
         return
     signature = manifest.signatures[manifest.signature]
     try:
-        tensors = {spec.name: _input(golden, spec.name, spec.dtype) for spec in signature.inputs}
+        tensors = {spec.name: _input(golden, spec) for spec in signature.inputs}
         answers = backend.run(tensors, signature)
         for name, wanted in golden["outputs"].items():
             _compare(name, answers[name], wanted, golden["tolerance"])
@@ -56,8 +57,9 @@ def check(backend: Backend, manifest: Manifest) -> None:
         ) from error
 
 
-def _input(golden: dict[str, Any], name: str, dtype: str) -> Tensor:
-    entry = golden["inputs"][name]
+def _input(golden: dict[str, Any], spec: TensorSpec) -> Tensor:
+    entry = golden["inputs"][spec.name]
+    dtype = spec.client_dtype
     shape = tuple(map(int, entry["shape"]))
     piece = binascii.a2b_base64(entry["base64"])
     size = math.prod(shape) * ITEM_SIZES[dtype]

@@ -136,8 +136,8 @@ class Model:
 
     Args:
         library: LiteRT, loaded.
-        path: Path of the .tflite file. LiteRT trusts it: a damaged one may well end the process,
-            so whoever opens one knows its digest.
+        content: The .tflite file. LiteRT trusts it: a damaged one may well end the process, so
+            whoever opens one knows its digest.
         signatures: Names of the signatures that will be run.
         threads: How many threads a run may use.
 
@@ -147,13 +147,15 @@ class Model:
     """
 
     def __init__(
-        self, library: Library, path: str, signatures: Iterable[str], threads: int = 1
+        self, library: Library, content: mmap.mmap, signatures: Iterable[str], threads: int = 1
     ) -> None:
         self._library = library
         self._owned: list[tuple[str, c_void_p]] = []
         self._calls: dict[str, _Call] = {}
+        # LiteRT reads the weights where they are: the memory stays until the model is closed.
+        self._content: ctypes.c_char | None = ctypes.c_char.from_buffer(content)
         try:
-            self._open(path, threads)
+            self._open(ctypes.addressof(self._content), len(content), threads)
             self._calls = self._read_signatures(signatures)
         except LiteRtError:
             self.close()
@@ -233,13 +235,14 @@ class Model:
         self._calls = {}
         while self._owned:
             self._library.destroy(*self._owned.pop())
+        self._content = None
 
     def _own(self, kind: str, name: str, *arguments: object) -> c_void_p:
         handle = self._library.make(name, *arguments)
         self._owned.append((kind, handle))
         return handle
 
-    def _open(self, path: str, threads: int) -> None:
+    def _open(self, address: int, size: int, threads: int) -> None:
         # Warnings and errors still reach stderr. One INFO line of TensorFlow Lite's own remains:
         # the C API has no setting for that logger.
         settings = (EnvironmentOption * 2)(
@@ -247,7 +250,7 @@ class Model:
             EnvironmentOption(_OPTION_ACCELERATORS, 0, _ANY_INT, _CPU),
         )
         self._environment = self._own("Environment", "CreateEnvironment", 2, settings)
-        self._model = self._own("Model", "CreateModelFromFile", self._environment, path.encode())
+        self._model = self._own("Model", "CreateModelFromBuffer", self._environment, address, size)
         options = self._own("Options", "CreateOptions")
         self._library.call("SetOptionsHardwareAccelerators", options, _CPU)
         if threads > 1:

@@ -63,7 +63,7 @@ _TEXT = ctypes.POINTER(c_char_p)
 _TYPE = ctypes.POINTER(TensorType)
 _CALLS: dict[str, tuple[Any, ...]] = {
     "CreateEnvironment": (c_int, ctypes.POINTER(EnvironmentOption), _OUT),
-    "CreateModelFromFile": (c_void_p, c_char_p, _OUT),
+    "CreateModelFromBuffer": (c_void_p, c_void_p, c_size_t, _OUT),
     "CreateOptions": (_OUT,),
     "SetOptionsHardwareAccelerators": (c_void_p, c_int),
     "CreateCompiledModel": (c_void_p, c_void_p, c_void_p, _OUT),

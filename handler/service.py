@@ -11,6 +11,7 @@ from handler import routes
 from handler.errors import RequestError, StartupError, TooLargeError
 from handler.manifest import read_manifest
 from handler.messages import MAX_BINARY_BYTES, MAX_BYTES, Request, Response
+from handler.model_file import map_model
 from handler.predictor import Predictor
 from handler.protocols import strict_json
 from handler.telemetry import Record, Telemetry
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from handler.manifest import Manifest
+    from handler.model_file import ModelFile
     from handler.predictor import Backend
 
 __all__ = ["MAX_BYTES", "Request", "Response", "Service", "error_response", "open_service"]
@@ -71,11 +73,12 @@ class Service:
         return response
 
 
-def open_service(settings: Mapping[str, str]) -> Service:
+def open_service(settings: Mapping[str, str], file: ModelFile | None = None) -> Service:
     """Make the service that the environment describes; loads the model.
 
     Args:
         settings: MODEL_DIR, MODEL_BACKEND and what the backend needs, TELEMETRY.
+        file: The model's file, where somebody has begun with it before.
 
     Raises:
         StartupError: A setting, model.json, the model or the library is wrong.
@@ -83,7 +86,7 @@ def open_service(settings: Mapping[str, str]) -> Service:
     directory = settings.get("MODEL_DIR", "/opt/model")
     manifest = read_manifest(directory)
     telemetry = Telemetry(manifest, settings)
-    return Service(manifest, _open_backend(manifest, directory, settings), telemetry)
+    return Service(manifest, _open_backend(manifest, settings, file), telemetry)
 
 
 def error_response(error: RequestError) -> Response:
@@ -92,14 +95,16 @@ def error_response(error: RequestError) -> Response:
     return Response(error.status, strict_json.render({"error": line}), error.headers())
 
 
-def _open_backend(manifest: Manifest, directory: str, settings: Mapping[str, str]) -> Backend:
+def _open_backend(
+    manifest: Manifest, settings: Mapping[str, str], file: ModelFile | None
+) -> Backend:
     # Each backend is imported where it is chosen: the others cost a Lambda nothing.
     kind = settings.get("MODEL_BACKEND", "litert")
     if kind == "litert":
         from handler.backends.litert import LiteRtBackend, thread_count
 
         library = settings.get("LITERT_LIBRARY", "/opt/litert/libLiteRt.so")
-        return LiteRtBackend(manifest, directory, library, thread_count(settings))
+        return LiteRtBackend(manifest, file or map_model(settings), library, thread_count(settings))
     if kind == "sagemaker":
         from handler.backends.sagemaker import SageMakerBackend
 

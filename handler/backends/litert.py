@@ -6,7 +6,6 @@ import os
 from threading import Lock
 
 from handler import golden
-from handler.digest import Digest
 from handler.errors import LiteRtError, StartupError
 from handler.litert import Model, Port
 from handler.litert_library import Library
@@ -17,17 +16,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from handler.manifest import Manifest, Signature
+    from handler.model_file import ModelFile
     from handler.tensor import Tensor, TensorSpec
 
 _MEGABYTES_PER_CPU = 1769  # AWS: a function with 1,769 MB has the equivalent of one vCPU
 
 
 class LiteRtBackend:
-    """Runs model.tflite; checks it against model.json once, at start-up: see digest and golden.
+    """Runs model.tflite; holds it to model.json once, at start-up: see model_file and golden.
 
     Args:
         manifest: What model.json says.
-        directory: Folder that holds model.tflite.
+        file: model.tflite.
         library: Path of libLiteRt.so.
         threads: How many threads a run may use.
 
@@ -36,16 +36,14 @@ class LiteRtBackend:
             it, or it answers otherwise than it did when it was converted.
     """
 
-    def __init__(self, manifest: Manifest, directory: str, library: str, threads: int = 1) -> None:
-        path = os.path.join(directory, "model.tflite")  # noqa: PTH118 - pathlib costs 4 ms
-        digest = Digest(path)
+    def __init__(self, manifest: Manifest, file: ModelFile, library: str, threads: int = 1) -> None:
         try:
             loaded = Library(library)
-            # Before LiteRT sees the file: a damaged one may end the process unexplained.
-            digest.check(manifest.sha256)
-            self._model = Model(loaded, path, manifest.signatures, threads)
+            # Before LiteRT sees it: a damaged file may end the process unexplained.
+            file.check(manifest.sha256)
+            self._model = Model(loaded, file.memory, manifest.signatures, threads)
         except LiteRtError as error:
-            raise StartupError(f"cannot load {path}: {error}") from error
+            raise StartupError(f"cannot load model.tflite: {error}") from error
         for name, signature in manifest.signatures.items():
             _check_ports("input", self._model.inputs(name), signature.inputs)
             _check_ports("output", self._model.outputs(name), signature.outputs)

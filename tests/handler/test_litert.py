@@ -10,11 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from handler.backends.litert import thread_count
 from handler.errors import LiteRtError, StartupError
 from handler.litert import Model
 from handler.litert_library import Library
+from handler.model_file import ModelFile
 from handler.service import Service, open_service
 from handler.tensor import Tensor
+from tests.handler.tiny import Port, Step, write_model
 
 
 def _reference(path: Path, images: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -24,6 +27,10 @@ def _reference(path: Path, images: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]
     runner = Interpreter(model_path=str(path)).get_signature_runner()
     scores: np.ndarray[Any, Any] = runner(image=images)["scores"]
     return scores
+
+
+def _open(library: str, folder: Path, signatures: list[str]) -> Model:
+    return Model(Library(library), ModelFile(f"{folder}/model.tflite").memory, signatures)
 
 
 def _run(model: Model, images: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -36,7 +43,7 @@ def _run(model: Model, images: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 def test_numbers_equal_those_of_the_stock_runtime(digits: Path, library: str, batch: int) -> None:
     """For any batch, every row comes back, with the numbers Google's own binding gives."""
     images = np.random.default_rng(66).random((batch, 8, 8, 1), dtype=np.float32)
-    model = Model(Library(library), str(digits / "model.tflite"), ["serving_default"])
+    model = _open(library, digits, ["serving_default"])
 
     scores = _run(model, images)
 
@@ -48,7 +55,7 @@ def test_numbers_equal_those_of_the_stock_runtime(digits: Path, library: str, ba
 def test_a_batch_that_changes_size_never_leaks_rows(digits: Path, library: str) -> None:
     """Growing and shrinking batches give each image the scores it has on its own."""
     images = np.random.default_rng(7).random((9, 8, 8, 1), dtype=np.float32)
-    model = Model(Library(library), str(digits / "model.tflite"), ["serving_default"])
+    model = _open(library, digits, ["serving_default"])
     alone = _reference(digits / "model.tflite", images)
 
     for batch in (9, 1, 3, 3, 1, 9):
@@ -113,7 +120,7 @@ def test_a_file_that_is_not_the_one_described_fails_the_start(
 def test_a_signature_the_file_lacks_is_named(tiny: Path, library: str) -> None:
     """An unknown signature is refused with those that exist."""
     with pytest.raises(LiteRtError, match="no signature 'train', it has serving_default"):
-        Model(Library(library), str(tiny / "model.tflite"), ["train"])
+        _open(library, tiny, ["train"])
 
 
 def test_a_library_that_is_not_there_fails_the_start(tiny: Path) -> None:
@@ -126,8 +133,8 @@ def test_a_file_that_is_no_model_is_refused(tmp_path: Path, library: str) -> Non
     """Rubbish in place of a model is an error with LiteRT's status, not a crash."""
     (tmp_path / "model.tflite").write_bytes(b"TFL3" * 100)
 
-    with pytest.raises(LiteRtError, match="LiteRtCreateModelFromFile"):
-        Model(Library(library), str(tmp_path / "model.tflite"), ["serving_default"])
+    with pytest.raises(LiteRtError, match="LiteRtCreateModelFromBuffer"):
+        _open(library, tmp_path, ["serving_default"])
 
 
 @pytest.mark.parametrize(
@@ -151,3 +158,115 @@ def test_a_description_at_odds_with_the_file_fails_the_start(
 
     with pytest.raises(StartupError, match=message):
         open_service({"MODEL_DIR": str(folder), "LITERT_LIBRARY": library})
+
+
+@pytest.mark.parametrize(
+    ("dtype", "numbers"),
+    [
+        ("float16", [0.5, -65504.0, 6.103515625e-05]),
+        ("float32", [0.5, -3.0, 2.0**-100]),
+        ("float64", [0.1, -1e300, 1e-300]),
+        ("int8", [1, -128, 127]),
+        ("uint8", [1, 0, 255]),
+        ("int16", [1, -32768, 32767]),
+        ("uint16", [1, 0, 65535]),
+        ("int32", [1, -(2**31), 2**31 - 1]),
+        ("uint32", [1, 0, 2**32 - 1]),
+        ("int64", [1, -(2**63), 2**63 - 1]),
+        ("uint64", [1, 0, 2**64 - 1]),
+        ("bool", [True, False, True]),
+    ],
+)
+def test_every_dtype_of_fixed_width_goes_through(
+    tmp_path: Path, library: str, dtype: str, numbers: list[Any]
+) -> None:
+    """The least and the greatest come out as they went in, for one row, two, and one again."""
+    step = Step("RESHAPE", ("x",), "y")
+    write_model(tmp_path, (Port("x", dtype, (-1, 3)),), (Port("y", dtype, (-1, 3)),), (step,))
+    model = _open(library, tmp_path, ["serving_default"])
+
+    for rows in (1, 2, 1):
+        tensor = Tensor.of(dtype, (rows, 3), numbers * rows)
+        answer = model.run("serving_default", {"x": tensor})["y"]
+
+        assert (dtype, (rows, 3), numbers * rows) == (answer.dtype, answer.shape, answer.tolist())
+
+
+@pytest.mark.parametrize("dtype", ["string", "complex64"])
+def test_other_dtypes_are_refused_by_name(tmp_path: Path, library: str, dtype: str) -> None:
+    """The message names the tensor, what it is and what can be served."""
+    step = Step("RESHAPE", ("x",), "y")
+    write_model(tmp_path, (Port("x", dtype, (-1, 3)),), (Port("y", dtype, (-1, 3)),), (step,))
+
+    with pytest.raises(LiteRtError, match=f"input 'x' is {dtype}, which cannot be served; exp"):
+        _open(library, tmp_path, ["serving_default"])
+
+
+def test_an_answer_outlives_the_next_run(tiny: Path, library: str) -> None:
+    """Whoever still renders one answer is not disturbed by the next."""
+    model = _open(library, tiny, ["serving_default"])
+
+    def run(number: float) -> dict[str, Tensor]:
+        grid = Tensor.of("float32", (1, 1), [number])
+        ids = Tensor.of("int32", (1,), [int(number)])
+        return model.run("serving_default", {"a": grid, "b": grid, "ids": ids})
+
+    first = run(1)
+    run(2)
+
+    assert ([2.0], [2]) == (first["sum"].tolist(), first["twice"].tolist())
+
+
+def test_opening_and_closing_leaves_nothing_behind(digits: Path, library: str) -> None:
+    """A hundred models later the process has as much memory, as many maps, files and threads."""
+    loaded = Library(library)
+
+    def once(number: int) -> None:
+        file = ModelFile(f"{digits}/model.tflite")
+        model = Model(loaded, file.memory, ["serving_default"], threads=1 + number % 2)
+        _run(model, np.zeros((1 + number % 3, 8, 8, 1), np.float32))
+        model.close()
+        model.close()
+
+    def held() -> tuple[int, ...]:
+        folders = ("/proc/self/fd", "/proc/self/task")
+        counts = [len(list(Path(folder).iterdir())) for folder in folders]
+        maps = Path("/proc/self/maps").read_text(encoding="utf-8").count("\n")
+        pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1])
+        return (*counts, maps, pages)
+
+    for number in range(20):
+        once(number)
+    *before, pages = held()
+    for number in range(100):
+        once(number)
+    *after, more = held()
+
+    assert all(late <= early + 5 for early, late in zip(before, after, strict=True))
+    assert (more - pages) * 4096 < 2_000_000
+
+
+@pytest.mark.parametrize(
+    ("settings", "threads"),
+    [
+        ({}, 1),
+        ({"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512"}, 1),
+        ({"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769"}, 1),
+        ({"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "3538"}, 2),
+        ({"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "10240"}, 4),
+        ({"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "10240", "MODEL_THREADS": "3"}, 3),
+    ],
+)
+def test_threads_follow_the_processors_that_memory_buys(
+    monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], threads: int
+) -> None:
+    """One for each 1,769 MB, at least one, and no more than there are cores (four here)."""
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1, 2, 3})
+
+    assert threads == thread_count(settings)
+
+
+def test_a_wrong_number_of_threads_fails_the_start() -> None:
+    """The reason names the setting."""
+    with pytest.raises(StartupError, match="MODEL_THREADS is 'many', expected a number"):
+        thread_count({"MODEL_THREADS": "many"})

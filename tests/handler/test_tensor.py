@@ -111,3 +111,34 @@ def test_zeros_fill_free_dimensions_with_one() -> None:
     tensor = zeros(_spec("int32", (-1, 3)))
 
     assert ((1, 3), [0, 0, 0]) == (tensor.shape, tensor.tolist())
+
+
+def test_half_floats_are_read_and_written_without_numpy() -> None:
+    """Two bytes a value, and the shortest decimals that give the same bits back."""
+    tensor = from_nested([[0.1, 65504], [-2, 6e-8]], _spec("float16"))
+
+    assert 8 == len(tensor.data)
+    assert [[0.1, 65500.0], [-2.0, 5.96e-08]] == to_nested(tensor)
+    again = from_nested(to_nested(tensor), _spec("float16"))
+    assert tensor.data == again.data
+    with pytest.raises(BadRequestError, match="outside the range of float16"):
+        from_nested([[0, 70_000]], _spec("float16"))
+
+
+def test_a_slice_of_a_body_is_a_tensor_without_a_copy() -> None:
+    """Bytes at an odd offset are read where they are."""
+    body = bytearray(b"x" + array("f", [1, 2]).tobytes())
+    tensor = Tensor("float32", (2,), memoryview(body)[1:])
+
+    body[1:5] = array("f", [3]).tobytes()
+
+    assert ([3.0, 2.0], 2) == (tensor.tolist(), tensor.size)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_large_numbers_are_not_taken_for_infinities(dtype: str) -> None:
+    """The greatest finite number shares its top byte with infinity."""
+    greatest = {"float16": 65504.0, "float32": 3.4028234e38, "float64": 1.7e308}[dtype]
+
+    assert Tensor.of(dtype, (2,), [greatest, -greatest]).first_non_finite() is None
+    assert 1 == Tensor.of(dtype, (2,), [0.0, float("-inf")]).first_non_finite()

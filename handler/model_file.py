@@ -1,0 +1,99 @@
+"""model.tflite in memory, and the proof that it is the file that was converted.
+
+About half of all randomly damaged .tflite files load, run and answer nonsense, and a third end the
+process at once: hence a sha256 at every start, before LiteRT sees the bytes. What was hashed is
+what is run: LiteRT is given the same memory, not the path.
+"""
+
+from __future__ import annotations
+
+import mmap
+from threading import Thread
+
+from handler.errors import StartupError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+_SMALL = 1 << 19
+
+
+class ModelFile:
+    """The file, mapped. Hashing a large one begins at once, in a thread.
+
+    Args:
+        path: The file.
+
+    Attributes:
+        memory: Its bytes; empty where it could not be read, which `check` reports.
+    """
+
+    __slots__ = ("_digest", "_error", "_path", "_thread", "memory")
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._digest = ""
+        self._error: Exception | None = None
+        self._thread: Thread | None = None
+        try:
+            with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - pathlib costs 4 ms
+                # Private and writable, for only of such memory does ctypes tell the address; nobody
+                # writes to it, so its pages stay those of the file.
+                self.memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+        except (OSError, ValueError) as error:  # ValueError: it is empty
+            self._error = error
+            self.memory = mmap.mmap(-1, 1)
+            return
+        if len(self.memory) < _SMALL:
+            self._hash(_builtin_sha256())
+            return
+        from hashlib import sha256  # here, since an import in the thread would wait for this one
+
+        # One call, so that the interpreter lock is given up once, until all is hashed.
+        self._thread = Thread(target=self._hash, args=(sha256,), daemon=True)
+        self._thread.start()
+
+    def check(self, expected: str) -> None:
+        """Wait for the sha256, and hold the file to what is expected.
+
+        Raises:
+            StartupError: The file cannot be read, or is another.
+        """
+        if self._thread is not None:
+            self._thread.join()
+        if self._error is not None:
+            raise StartupError(
+                f"cannot read {self._path}: {self._error}; MODEL_DIR names its folder"
+            ) from self._error
+        if self._digest != expected:
+            raise StartupError(
+                f"{self._path} has sha256 {self._digest}, model.json expects {expected}: "
+                "the two are not from one conversion, build the image again"
+            )
+
+    def _hash(self, sha256: Callable[[Any], Any]) -> None:
+        self._digest = sha256(self.memory).hexdigest()
+
+
+def map_model(settings: Mapping[str, str]) -> ModelFile:
+    """Begin with the file that the environment names."""
+    return ModelFile(f"{settings.get('MODEL_DIR', '/opt/model')}/model.tflite")
+
+
+def _builtin_sha256() -> Callable[[Any], Any]:
+    """Python's own sha256, which hashlib falls back on.
+
+    hashlib itself loads OpenSSL, 3 ms and 3 MB: too much for a small file, and soon won back by its
+    tenfold speed for a large one.
+    """
+    for module in ("_sha2", "_sha256"):  # since Python 3.12, and before
+        try:
+            found: Callable[[Any], Any] = __import__(module).sha256
+        except ImportError:
+            continue
+        return found
+    from hashlib import sha256
+
+    return sha256
