@@ -16,6 +16,7 @@ from typing import Any
 from infra.card import Card
 from infra.errors import ContextError
 from infra.runtime import LIBRARY, SERVER
+from infra.slim import slim
 
 IMAGES = Path(".build/image")
 HANDLER = Path("handler")
@@ -85,12 +86,12 @@ def _lay_out(staging: Path, card: Card, artifact: Path, libraries: Path) -> None
     (staging / "model" / "model.json").write_text(
         json.dumps(present(described, card), indent=2) + "\n", encoding="utf-8"
     )
-    _copy(libraries / LIBRARY, staging / "lib" / LIBRARY.name)
+    _copy_slim(libraries / LIBRARY, staging / "lib" / LIBRARY.name)
     for source in _server(libraries):
-        _copy(source, staging / "site" / source.relative_to(libraries))
+        _copy_slim(source, staging / "site" / source.relative_to(libraries))
     if card.picture is not None:
         for source in _pillow(libraries):
-            _copy(source, staging / "site" / source.relative_to(libraries))
+            _copy_slim(source, staging / "site" / source.relative_to(libraries))
 
 
 def present(described: dict[str, Any], card: Card) -> dict[str, Any]:
@@ -145,6 +146,12 @@ def _copy(source: Path, target: Path) -> None:
     shutil.copyfile(source, target)
     executable = source.suffix == ".sh" or source.stat().st_mode & 0o100
     target.chmod(0o755 if executable else 0o644)
+
+
+def _copy_slim(source: Path, target: Path) -> None:
+    _copy(source, target)
+    if ".so" in source.suffixes:
+        target.write_bytes(slim(source.read_bytes()))
 
 
 def _normalise(staging: Path, salt: str) -> str:
