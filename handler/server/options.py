@@ -25,6 +25,8 @@ class Options:
         workers: Processes that answer, each with its own model.
         queue: Requests that may wait for a worker's model; one more is answered 503.
         connections: Connections a worker keeps; one more is answered 503.
+        max_batch_size: Most rows that requests are put together to; 1 for each on its own.
+        max_batch_delay_ms: Milliseconds that a request waits for others to run with.
         grace: Seconds that requests under way are given when the server is told to stop.
     """
 
@@ -33,6 +35,8 @@ class Options:
     workers: int
     queue: int
     connections: int
+    max_batch_size: int
+    max_batch_delay_ms: int
     grace: int
 
 
@@ -58,6 +62,8 @@ def read(arguments: Sequence[str] | None, settings: Mapping[str, str]) -> Option
     add("workers", str(cores()), 1, "processes that answer, each with its own model")
     add("queue", "64", 0, "requests that may wait for one worker's model")
     add("connections", "1024", 1, "connections that one worker keeps")
+    add("max-batch-size", "1", 1, "most rows that requests are put together to; 1: never")
+    add("max-batch-delay-ms", "5", 0, "how long a request waits for others to run with")
     add("grace", "20", 0, "seconds for requests under way when told to stop")
     return Options(**vars(parser.parse_args(arguments)))
 

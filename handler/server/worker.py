@@ -20,6 +20,8 @@ from uvicorn import Config, Server
 
 from handler.backends.litert import LiteRtBackend
 from handler.errors import StartupError
+from handler.server import batcher
+from handler.server.batcher import Batcher
 from handler.server.connection import Connection
 from handler.server.dispatcher import Dispatcher, is_fast
 from handler.service import open_service
@@ -44,6 +46,8 @@ def run(channel: socket.socket, options: Options) -> NoReturn:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         service = open_service(os.environ)
+        if options.max_batch_size > 1:
+            batcher.check(service.predictor.backend, service.predictor.signature())
     except (StartupError, OSError) as error:
         channel.send(FAILED + " ".join(str(error).split()).encode())
         os._exit(1)
@@ -58,13 +62,14 @@ def run(channel: socket.socket, options: Options) -> NoReturn:
 async def _serve(channel: socket.socket, service: Service, options: Options) -> None:
     loop = asyncio.get_running_loop()
     local = isinstance(service.predictor.backend, LiteRtBackend)
-    dispatcher = Dispatcher(
-        service,
-        loop,
-        threads=1 if local else _REMOTE_THREADS,
-        queue=options.queue,
-        at_once=is_fast(service),
-    )
+    at_once, threads = is_fast(service), 1 if local else _REMOTE_THREADS
+    if options.max_batch_size > 1:
+        # Requests can only be put together while each is in a thread.
+        at_once, threads = False, max(threads, options.max_batch_size)
+        service.predictor.backend = Batcher(
+            service.predictor.backend, options.max_batch_size, options.max_batch_delay_ms / 1000
+        )
+    dispatcher = Dispatcher(service, loop, threads=threads, queue=options.queue, at_once=at_once)
     config = configure(options.grace)
     server = Server(config)
     connecting: set[asyncio.Task[object]] = set()

@@ -56,6 +56,7 @@ def serving(
     service: Service,
     *,
     at_once: bool = True,
+    threads: int = 1,
     queue: int = 64,
     connections: int = 100,
     kind: type[Dispatcher] = Dispatcher,
@@ -68,7 +69,7 @@ def serving(
         loop = asyncio.get_running_loop()
         config = configure(5)
         server = Server(config)
-        dispatcher = kind(service, loop, threads=1, queue=queue, at_once=at_once)
+        dispatcher = kind(service, loop, threads=threads, queue=queue, at_once=at_once)
 
         def close() -> None:
             found[0].closed += 1
