@@ -61,6 +61,8 @@ def run(image: str, program: Path, files: Mapping[str, bytes], *arguments: str) 
             check=False,
             timeout=TIMEOUT_SECONDS,
         )
+    except subprocess.CalledProcessError as error:
+        raise BenchError(f"{image}: docker cp failed: {error.stderr.decode().strip()}") from error
     except subprocess.TimeoutExpired as error:
         raise BenchError(f"{image}: no result after {TIMEOUT_SECONDS} s") from error
     finally:

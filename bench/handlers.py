@@ -59,7 +59,7 @@ def measure(models: list[BenchModel], *, quick: bool = False) -> dict[str, Any]:
 
 
 def event(model: BenchModel, rows: Rows) -> dict[str, Any]:
-    """What API Gateway hands to the function: JSON for digits, a raw tensor for MobileNetV2."""
+    """What API Gateway hands to the function: JSON for digits, raw tensors for MobileNetV2."""
     path = f"/v1/models/{model.name}:predict"
     media = "application/octet-stream" if model.raw else "application/json"
     body = (
@@ -72,7 +72,7 @@ def event(model: BenchModel, rows: Rows) -> dict[str, Any]:
         "routeKey": "$default",
         "rawPath": path,
         "rawQueryString": "",
-        "headers": {"accept": "*/*", "content-type": media, "user-agent": "bench"},
+        "headers": {"accept": media, "content-type": media, "user-agent": "bench"},
         "requestContext": {
             "http": {"method": "POST", "path": path, "protocol": "HTTP/1.1"},
             "requestId": "bench",

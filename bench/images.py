@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import tempfile
 import tomllib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ from infra import context, runtime
 from infra.card import Card
 from local import base
 from local.docker import docker
+from local.errors import DockerError
 from local.home import PROJECT, say
 
 if TYPE_CHECKING:
@@ -203,6 +205,12 @@ def _exists(name: str) -> bool:
 
 def _docker_build(name: str, folder: Path, over: str) -> None:
     docker("build", "--quiet", f"--tag={name}", f"--build-arg=BASE_IMAGE={over}", str(folder))
+    # What an earlier state of the same image left: a rival's packages are gigabytes.
+    repository = name.partition(":")[0]
+    for tag in docker("image", "ls", repository, "--format", "{{.Repository}}:{{.Tag}}").split():
+        if tag != name and not tag.endswith(":<none>"):
+            with suppress(DockerError):  # in use, by another run
+                docker("image", "rm", tag)
 
 
 def _scratch() -> tempfile.TemporaryDirectory[str]:

@@ -1,5 +1,5 @@
 -- wrk's part: sends the prepared requests in turn, and looks at every answer.
--- Arguments: folder with request.N and answer.N, how many, content type.
+-- Arguments: folder with request.N and answer.N, how many, content type of both ways.
 
 local threads = {}
 
@@ -19,7 +19,8 @@ function init(arguments)
   requests, expected, turn, wrong = {}, {}, 0, 0
   for number = 1, count do
     local body = read(folder .. "/request." .. number)
-    requests[number] = wrk.format("POST", nil, { ["Content-Type"] = media }, body)
+    local headers = { ["Content-Type"] = media, ["Accept"] = media }
+    requests[number] = wrk.format("POST", nil, headers, body)
     expected[read(folder .. "/answer." .. number)] = true
   end
 end

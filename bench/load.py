@@ -43,7 +43,7 @@ def run(
 
     Args:
         url: With the path.
-        media: Content type of the requests.
+        media: Content type of the requests, and what is accepted.
         requests: Bodies, sent in turn.
         expected: Bodies of the right answers, in any order.
         seconds: How long; whole ones.

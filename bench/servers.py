@@ -252,7 +252,8 @@ def _ask(
 ) -> tuple[int, str, bytes]:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     try:
-        connection.request(method, path, body, {"content-type": media} if media else {})
+        headers = {"content-type": media, "accept": media} if media else {}
+        connection.request(method, path, body, headers)
         response = connection.getresponse()
         return response.status, response.headers.get("content-type", ""), response.read()
     finally:

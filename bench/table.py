@@ -11,6 +11,7 @@ from bench.images import KINDS
 
 README = Path("README.md")
 SECTION = "bench"
+PLOT = Path("bench/results.svg")
 MODELS = {"digits": "digits", "mobilenet": "MobileNetV2"}
 READ_HANDLERS = f"""\
 Start: from the runtime client's start to its first answer, less what a handler without a model
@@ -39,6 +40,8 @@ def render(document: dict[str, Any]) -> str:
             *handlers(document),
             "",
             READ_HANDLERS,
+            "",
+            f"![Starts, images, memory and requests a second]({PLOT})",
             "",
             f"The server on {cores}, 8 connections, every answer checked:",
             "",

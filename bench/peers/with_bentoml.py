@@ -12,7 +12,11 @@ from bench.peers.model import Model
 RAW = ContentType("application/octet-stream")
 
 
-@bentoml.service(workers=int(os.environ["BENCH_WORKERS"]))
+@bentoml.service(
+    workers=int(os.environ["BENCH_WORKERS"]),
+    # A line a request is the dearest thing that it does by itself.
+    logging={"access": {"enabled": False}},
+)
 class Predictions:
     """One model."""
 

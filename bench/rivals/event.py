@@ -22,8 +22,15 @@ def read(event: dict[str, Any], shape: tuple[int, ...]) -> npt.NDArray[np.float3
     return np.asarray(json.loads(event["body"])["instances"], np.float32)
 
 
-def write(predictions: npt.NDArray[np.float32]) -> dict[str, Any]:
-    """The answer, in JSON."""
+def write(event: dict[str, Any], predictions: npt.NDArray[np.float32]) -> dict[str, Any]:
+    """The answer, in the form of the question."""
+    if event["isBase64Encoded"]:
+        return {
+            "statusCode": 200,
+            "headers": {"content-type": "application/octet-stream"},
+            "body": base64.b64encode(predictions.tobytes()).decode(),
+            "isBase64Encoded": True,
+        }
     return {
         "statusCode": 200,
         "headers": {"content-type": "application/json"},

@@ -1,4 +1,4 @@
-"""(b) TensorFlow loaded once; called directly, which for one row is faster than predict()."""
+"""(b) TensorFlow loaded once; of Keras' three ways to call a model the one that is fastest warm."""
 
 from __future__ import annotations
 
@@ -15,4 +15,4 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Answer one event."""
     del context
     rows = events.read(event, (-1, *MODEL.input_shape[1:]))
-    return events.write(MODEL(rows, training=False).numpy())
+    return events.write(event, MODEL.predict_on_batch(rows))

@@ -14,4 +14,4 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     del context
     model = tf.keras.models.load_model("/opt/model/model.keras")
     rows = events.read(event, (-1, *model.input_shape[1:]))
-    return events.write(model.predict(rows, verbose=0))
+    return events.write(event, model.predict(rows, verbose=0))

@@ -17,4 +17,4 @@ SHAPE = (-1, *(int(size) for size in RUN.get_input_details()[INPUT]["shape"][1:]
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Answer one event."""
     del context
-    return events.write(RUN(**{INPUT: events.read(event, SHAPE)})[OUTPUT])
+    return events.write(event, RUN(**{INPUT: events.read(event, SHAPE)})[OUTPUT])
