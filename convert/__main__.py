@@ -5,6 +5,7 @@ Exit 0 done; 2 the input is wrong (one line on standard error); 3 no candidate i
 """
 
 import argparse
+import errno
 import json
 import sys
 import tempfile
@@ -15,12 +16,13 @@ from typing import Any, NoReturn, TypeVar
 from convert import card, fetch, isolation, metric, output
 from convert import fields as field
 from convert.budget import Budget, Prefer
-from convert.errors import BudgetError, ConvertError, OptionError
+from convert.errors import BudgetError, ConvertError, OptionError, OutputError
 from convert.fingerprint import fingerprint
 from convert.measure import measure
 from convert.recipe import AUTO, Scheme
 
 _TIME_LIMIT_S = 1800.0
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _Value = TypeVar("_Value")
 
 
@@ -45,6 +47,7 @@ def main(
         The exit code.
     """
     given = sys.argv[1:] if arguments is None else arguments
+    options = argparse.Namespace(out=None)
     try:
         options = _parser().parse_args(given)
         if options.fingerprint:
@@ -62,6 +65,15 @@ def main(
         # A path may hold a line break, and so may a library's message.
         _say(f"convert: {' '.join(str(error).split())}")
         return error.exit_code
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        # Anything may be the one that fills the disk; it is not a bug of this package.
+        _say(
+            f"convert: {error.strerror or error} while working in --out {options.out}: "
+            "make room there, or give another folder"
+        )
+        return OutputError.exit_code
     return 0
 
 

@@ -36,18 +36,11 @@ def workspace(out: Path) -> Iterator[Path]:
 
 
 def write(files: Mapping[str, bytes], scratch: Path) -> None:
-    """Writes the files to `scratch`, ready to be published.
-
-    Raises:
-        OutputError: They cannot be written.
-    """
+    """Writes the files to `scratch`, ready to be published."""
     ready = scratch / _READY
-    try:
-        ready.mkdir()
-        for name, content in files.items():
-            (ready / name).write_bytes(content)
-    except OSError as error:
-        raise OutputError(f"--out: cannot be written: {error.strerror}") from error
+    ready.mkdir()
+    for name, content in files.items():
+        (ready / name).write_bytes(content)
 
 
 def publish(scratch: Path, out: Path) -> None:
