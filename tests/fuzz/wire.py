@@ -287,7 +287,8 @@ def _glance(port: int, data: bytes) -> list[Answer]:
     """Send bytes and read what comes at once; that nothing comes is fine."""
     with _connect(port) as client, contextlib.suppress(Unanswered, *_GONE):
         client.sendall(data)
-        return [Reader(client, _GLANCE_SECONDS).read("GET")]
+        method = "HEAD" if data.lstrip().startswith(b"HEAD") else "GET"
+        return [Reader(client, _GLANCE_SECONDS).read(method)]
     return []
 
 
