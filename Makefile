@@ -11,7 +11,7 @@ OUT ?= .build/convert
 ACTIONLINT := $(or $(shell command -v actionlint),$(CURDIR)/.tools/bin/actionlint)
 ACTIONLINT_SOURCE := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
-.PHONY: help bench up preview down outputs convert architectures rehearse test fuzz check actionlint format clean
+.PHONY: help bench up preview down outputs convert explain-image architectures rehearse test fuzz check actionlint format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -33,6 +33,9 @@ convert: .venv/ready ## convert the model alone: make convert OUT=out [MODEL=mod
 
 architectures: .venv/ready ## convert ten architectures and write the README's table of them
 	@$(RUN) python -m bench.architectures
+
+explain-image: .venv/ready ## say what each MB of the deployed image is for [IMAGE=...]
+	@$(RUN) python -m local.explain $(IMAGE)
 
 rehearse: .venv/ready ## play a release through three emulated environments, and back
 	@$(RUN) python -m local.rehearse
