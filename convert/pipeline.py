@@ -8,7 +8,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from convert import answers, data, golden, judge, request, trial
+from convert import answers, data, golden, judge, plot, request, score, trial
 from convert.choose import choose
 from convert.data import Examples
 from convert.errors import DataError, ModelError
@@ -36,8 +36,9 @@ def convert(asked: Request, scratch: Path, say: Say) -> dict[str, bytes]:
         say: Gets one line of progress at a time.
 
     Returns:
-        model.tflite, model.json, report.json and report.md, by name. The first two are the same
-        bytes for the same request (but where latency decides); the reports hold latencies.
+        model.tflite, model.json, report.json, report.md and, where anything was compared,
+        report.png, by name. The first two are the same bytes for the same request (but where
+        latency decides); the reports hold latencies.
 
     Raises:
         InputError: The model or the data turn out to be wrong.
@@ -86,6 +87,7 @@ def convert(asked: Request, scratch: Path, say: Say) -> dict[str, bytes]:
         original_size=source.size,
         original_gzip_size=_gzip_size(about.model),
         original_metric=original_metric,
+        metric_limit=_metric_limit(asked, judging, original_metric),
         original_latency_ms=original_latency,
         candidates=candidates,
         not_tried=asked.plan.not_tried if source.given is None else (),
@@ -95,12 +97,14 @@ def convert(asked: Request, scratch: Path, say: Say) -> dict[str, bytes]:
     say(f"chosen: {chosen}")
     with quiet():
         question = golden.make(content, source.signature, _real(judging))
-    return {
+    picture = report.to_picture(chosen)
+    files = {
         "model.tflite": content,
         "model.json": _as_json(_describe(asked, source, chosen, content, question)),
         "report.json": _as_json(report.to_json(chosen)),
         "report.md": report.to_markdown(chosen).encode(),
     }
+    return files if picture is None else files | {"report.png": plot.draw(picture)}
 
 
 def _tried(asked: Request, source: Source) -> tuple[Recipe, ...]:
@@ -133,6 +137,15 @@ def _original_metric(judging: Judge | None, workers: Workers) -> float | None:
         raise DataError(answer["error"])
     value: float = answer["metric"]
     return value
+
+
+def _metric_limit(asked: Request, judging: Judge | None, original: float | None) -> float | None:
+    allowed = asked.budget.max_accuracy_drop
+    if judging is None or judging.metric is None or judging.targets is None:
+        return None
+    if original is None or allowed is None:
+        return None
+    return score.limit(judging.metric, original, allowed, judging.targets)
 
 
 def _gzip_size(path: Path) -> int:

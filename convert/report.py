@@ -1,4 +1,4 @@
-"""report.json for machines, report.md for a pull request."""
+"""report.json for machines, report.md for a pull request, report.png for the eye."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from convert.choose import Candidate
 from convert.judge import Basis
 from convert.litert import THREADS
 from convert.metric import Metric
+from convert.plot import Picture, Point
 from convert.recipe import Recipe
 
 SCHEMA = 1
@@ -50,6 +51,7 @@ class Report:
         original_size: Bytes.
         original_gzip_size: Bytes after gzip.
         original_metric: None without evaluation data.
+        metric_limit: The metric's value that the budget's drop allows at most; None without.
         original_latency_ms: Median of one call of the original, as TensorFlow runs it; None where
             there is no example to call it with.
         candidates: In the order of trying.
@@ -67,6 +69,7 @@ class Report:
     original_size: int
     original_gzip_size: int
     original_metric: float | None
+    metric_limit: float | None
     original_latency_ms: float | None
     candidates: Sequence[Candidate]
     not_tried: Sequence[tuple[Recipe, str]]
@@ -81,6 +84,7 @@ class Report:
             "higher_is_better": None if self.metric is None else self.metric.higher_is_better,
             "output": self.output,
             "budget": None if self.budget.is_unlimited else self.budget.to_json(),
+            "metric_limit": _rounded(self.metric_limit),
             "prefer": self.prefer,
             "compared_on": None if self.basis is None else {"data": self.basis, "rows": self.rows},
             "evaluation_rows": self.rows if held_out else 0,
@@ -124,6 +128,51 @@ class Report:
         if winner is not None:
             lines += self._outputs(winner)
         return "\n".join(lines) + "\n"
+
+    def to_picture(self, chosen: Recipe) -> Picture | None:
+        """Says what report.png shows; None where nothing was compared, so there is one axis."""
+        if self.basis is None:
+            return None
+        rows = f"on {self.rows} {self.basis.rows_called} rows"
+        limits = self.budget.to_json()
+        # Whoever limits agreement alone wants to see that.
+        by_metric = self.metric is not None and (
+            "max_accuracy_drop" in limits or "min_agreement" not in limits
+        )
+        measure = f"{self.metric} {rows}" if by_metric else f"agreement with the original {rows}"
+        if by_metric and self.metric is not None and not self.metric.higher_is_better:
+            measure += " (less is better)"
+        name = "max_accuracy_drop" if by_metric else "min_agreement"
+        at = self.metric_limit if by_metric else limits.get(name)
+        values = {it.recipe: it.metric if by_metric else it.agreement for it in self.candidates}
+        first = self.original_metric if by_metric else 1.0
+        points = [
+            Point(
+                label=it.recipe,
+                size=it.size,
+                value=value,
+                inside=it.inside_budget is not False,
+                chosen=it.recipe == chosen,
+            )
+            for it in self.candidates
+            for value in [values[it.recipe]]
+            if it.size is not None and value is not None
+        ]
+        if first is not None:
+            points.append(
+                Point(label="original", size=self.original_size, value=first, original=True)
+            )
+        winner = next((point for point in points if point.chosen), None)
+        shrunk = f", {size(winner.size)} of {size(self.original_size)}" if winner else ""
+        return Picture(
+            title=f"{self.name}: {chosen}{shrunk}",
+            measure=measure,
+            points=points,
+            value_limit=None if at is None else (at, f"budget: {limit(name, limits[name])}"),
+            size_limit=None
+            if self.budget.max_size is None
+            else (self.budget.max_size, f"budget: {limit('max_size', self.budget.max_size)}"),
+        )
 
     def _candidate(self, candidate: Candidate) -> dict[str, Any]:
         worst = candidate.worst

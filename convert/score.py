@@ -126,14 +126,26 @@ def drop(metric: Metric, original: float, candidate: float, targets: Array) -> f
     constant guess makes (for mse that is what R squared loses), so that 0.01 means the same
     whatever the unit.
     """
-    if metric.kind not in (Kind.MSE, Kind.MAE):
-        return original - candidate if metric.higher_is_better else candidate - original
+    worse = original - candidate if metric.higher_is_better else candidate - original
+    return worse / _unit(metric, targets)
+
+
+def limit(metric: Metric, original: float, max_drop: float, targets: Array) -> float:
+    """Says which value of the metric is a drop of just `max_drop`."""
+    room = max_drop * _unit(metric, targets)
+    return original - room if metric.higher_is_better else original + room
+
+
+def _unit(metric: Metric, targets: Array) -> float:
+    """How much of the metric is a drop of 1."""
     if metric.kind is Kind.MSE:
         guess = float(targets.var())
-    else:
+    elif metric.kind is Kind.MAE:
         guess = float(np.abs(targets - np.median(targets)).mean())
+    else:
+        return 1.0
     # Targets that are all alike leave nothing to compare with; then it is the plain rise.
-    return (candidate - original) / (guess or 1.0)
+    return guess or 1.0
 
 
 def worst_class(original: Array, candidate: Array, targets: Array) -> WorstClass:

@@ -145,7 +145,7 @@ def test_named_recipe_needs_no_evaluation(zoo: Any, convert: Any) -> None:
 
 
 def test_existing_folder_keeps_its_other_files(zoo: Any, convert: Any) -> None:
-    """A second run replaces its own four files and leaves strangers alone."""
+    """A second run replaces its own five files and leaves strangers alone."""
     out = convert.folder / "out"
     out.mkdir()
     (out / "notes.txt").write_text("mine")
@@ -153,4 +153,4 @@ def test_existing_folder_keeps_its_other_files(zoo: Any, convert: Any) -> None:
     convert(zoo.keras, "--recipe", "float32")
     assert "mine" == (out / "notes.txt").read_text()
     assert b"TFL3" == (out / "model.tflite").read_bytes()[4:8]
-    assert 5 == len(list(out.iterdir()))
+    assert 6 == len(list(out.iterdir()))

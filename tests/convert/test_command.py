@@ -30,7 +30,7 @@ def test_digits_come_out_small_and_as_good(tmp_path: Path) -> None:
     lines = done.stderr.splitlines()
     steps = [f"[{number}/{len(Scheme)}]" for number in range(1, len(Scheme) + 1)]
     assert ["loading", *steps, "chosen:"] == [line.split()[0] for line in lines]
-    assert {"model.tflite", "model.json", "report.json", "report.md"} == {
+    assert {"model.tflite", "model.json", "report.json", "report.md", "report.png"} == {
         file.name for file in out.iterdir()
     }
     report = json.loads((out / "report.json").read_text())
