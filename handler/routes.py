@@ -59,6 +59,12 @@ def answer(request: Request, predictor: Predictor, record: Record) -> Response:
         allow(request, "GET")
         record.fields["route"] = "ping"
         return ok({"status": "ok"})
+    if path == "/openapi.json":
+        from handler.openapi import describe
+
+        allow(request, "GET")
+        record.fields["route"] = "openapi"
+        return ok(describe(predictor.manifest))
     if path.startswith("/v2"):
         from handler import routes_v2
 
@@ -171,8 +177,7 @@ def _predict_tensor(request: Request, predictor: Predictor, record: Record) -> R
     if media == _RAW:
         from handler.protocols import raw
 
-        shape = request.parameter("shape") or request.headers.get("x-tensor-shape")
-        tensors = raw.parse(read_body(request), shape, inputs)
+        tensors = raw.parse(read_body(request), request.parameter("shape"), inputs)
     elif media in _NPY:
         from handler.protocols import npy
 
@@ -189,15 +194,17 @@ def _predict_tensor(request: Request, predictor: Predictor, record: Record) -> R
 def _bare(request: Request, answers: Mapping[str, Tensor]) -> Response | None:
     """One output without JSON around it, where that is what the client likes best."""
     accept = request.headers.get("accept", JSON)
-    if accept in (JSON, "*/*"):
+    name = request.parameter("output")
+    if accept in (JSON, "*/*") and name is None:
         return None
     from handler.negotiation import choose
     from handler.protocols import npy, raw
 
-    kind = choose(accept, (JSON, _RAW, *_NPY))
-    if kind is None or kind == JSON:
+    kind = choose(accept, (JSON, _RAW, *_NPY)) or JSON
+    # A name that is wrong is wrong in JSON too, where it changes nothing.
+    tensor = raw.pick(answers, name) if name is not None or kind != JSON else None
+    if tensor is None or kind == JSON:
         return None
-    tensor = raw.pick(answers, request.parameter("output"))
     if kind == _RAW:
         body, headers = raw.render(tensor)
         return Response(200, body, headers)

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 MAX_BYTES = 4_500_000
 """Largest picture. Lambda takes 6 MB a request, and base64 makes four bytes of three."""
 
+MAX_TOP = 1_000_000
+"""Most labels that may be asked for; asking for more than there are gives all."""
+
 _TOP = 5
 _MAGIC = re.compile(rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|RIFF....WEBP", re.DOTALL)
 _JSON = "application/json"
@@ -127,9 +130,12 @@ def read_top(text: str) -> int:
     Raises:
         BadRequestError: It is not a number above 0.
     """
-    if not (text.isdecimal() and text.isascii() and len(text) < 10 and int(text)):  # noqa: PLR2004
-        raise BadRequestError(f"'{text:.32}' labels are asked for, expected a number from 1")
-    return int(text)
+    top = int(text) if text.isdecimal() and text.isascii() and len(text) < 10 else 0  # noqa: PLR2004
+    if not 0 < top <= MAX_TOP:
+        raise BadRequestError(
+            f"'{text:.32}' labels are asked for, expected a number from 1 to {MAX_TOP}"
+        )
+    return top
 
 
 def _form(body: bytes, content_type: str) -> tuple[bytes, int | None]:
@@ -158,8 +164,8 @@ def _document(body: bytes) -> tuple[bytes, int | None]:
             f'expected {{"image": "<base64 of a {_KINDS}>"}}, and "top" if need be, nothing else'
         )
     top = document.get("top")
-    if top is not None and (type(top) is not int or top < 1):
-        raise BadRequestError("'top' is not a number of labels, from 1")
+    if "top" in document and (type(top) is not int or not 0 < top <= MAX_TOP):
+        raise BadRequestError(f"'top' is not a number of labels, from 1 to {MAX_TOP}")
     return document["image"].encode("ascii", "replace"), top
 
 

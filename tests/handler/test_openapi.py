@@ -1,0 +1,185 @@
+"""The document at /openapi.json: valid, and what it says is so."""
+
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from openapi_spec_validator import validate
+
+from handler.messages import Request
+from handler.service import Service
+
+
+def _document(service: Service) -> dict[str, Any]:
+    response = service.answer(Request("GET", "/openapi.json", {}))
+    assert 200 == response.status
+    document: dict[str, Any] = json.loads(response.body)
+    return document
+
+
+def _operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Method, path with its parameters filled in, and operation."""
+    for template, item in document["paths"].items():
+        path = template
+        for parameter in item.get("parameters", ()):
+            path = path.replace(f"{{{parameter['name']}}}", parameter["schema"]["enum"][0])
+        for method in item.keys() & {"get", "post"}:
+            yield method.upper(), path, item[method]
+
+
+@pytest.fixture
+def documents(digits_service: Service, tiny_service: Service) -> list[tuple[Service, Any]]:
+    """A model with a picture, and one with several inputs and free dimensions."""
+    return [(service, _document(service)) for service in (digits_service, tiny_service)]
+
+
+def test_the_document_is_openapi(documents: list[tuple[Service, Any]]) -> None:
+    """Version 3.1, by the specification's own schema."""
+    for _, document in documents:
+        validate(document)
+
+
+def test_every_operation_has_a_name_of_its_own(documents: list[tuple[Service, Any]]) -> None:
+    """Client generators make functions of them."""
+    for _, document in documents:
+        names = [operation["operationId"] for _, _, operation in _operations(document)]
+        assert len(names) == len(set(names))
+
+
+def test_every_get_answers_as_described(documents: list[tuple[Service, Any]]) -> None:
+    """Each path that is read exists, and its answer fits its schema."""
+    for service, document in documents:
+        for method, path, operation in _operations(document):
+            if method == "GET":
+                response = service.answer(Request(method, path, {}))
+                schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
+                assert 200 == response.status, path
+                jsonschema.validate(json.loads(response.body), schema)
+
+
+def test_every_example_is_answered_as_described(digits_service: Service) -> None:
+    """What the document offers to try works as it stands, and the answer fits its schema."""
+    tried = set()
+    for method, path, operation in _operations(_document(digits_service)):
+        for media, content in operation.get("requestBody", {"content": {}})["content"].items():
+            if "example" not in content:
+                continue
+            example = content["example"]
+            body = example if isinstance(example, str) else json.dumps(example)
+            headers = {"content-type": media}
+
+            response = digits_service.answer(Request(method, path, headers, body.encode()))
+
+            if media == "application/json":
+                jsonschema.validate(example, content["schema"])
+            schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
+            assert 200 == response.status, (path, response.body)
+            jsonschema.validate(json.loads(response.body), schema)
+            tried.add(operation["operationId"])
+    assert {"predict", "image", "v2_infer"} <= tried
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (":predict", {"instances": [{"a": [1], "b": [2], "ids": 3}]}),
+        (":predict", {"inputs": {"a": [[1]], "b": [[2]], "ids": [3]}, "signature_name": ""}),
+    ],
+)
+def test_requests_and_answers_fit_their_schemas(
+    tiny_service: Service, path: str, body: object
+) -> None:
+    """Several inputs go by name, in rows and in columns."""
+    operation = _document(tiny_service)["paths"][f"/v1/models/tiny{path}"]["post"]
+    request = Request("POST", f"/v1/models/tiny{path}", {}, json.dumps(body).encode())
+
+    answer = json.loads(tiny_service.answer(request).body)
+
+    content = operation["requestBody"]["content"]
+    jsonschema.validate(body, content["application/json"]["schema"])
+    jsonschema.validate(
+        answer, operation["responses"]["200"]["content"]["application/json"]["schema"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (":predict", {"instances": []}),
+        (":predict", {"instances": [[[[1]] * 8] * 7]}),
+        (":predict", {"inputs": [[[["1"]] * 8] * 8]}),
+        (":predict", {"inputs": [[[[1e39]] * 8] * 8]}),
+        (":predict", {"instances": [[[[1]] * 8] * 8], "more": 1}),
+        (":classify", {"examples": [{"image": [0.5] * 63}]}),
+        (":image", {"image": 3}),
+        (":image", {"image": "", "top": 0}),
+    ],
+)
+def test_what_the_schema_refuses_the_service_refuses(
+    digits_service: Service, path: str, body: object
+) -> None:
+    """The document promises no more, and no less, than is checked."""
+    full = f"/v1/models/digits{path}"
+    content = _document(digits_service)["paths"][full]["post"]["requestBody"]["content"]
+
+    response = digits_service.answer(
+        Request("POST", full, {"content-type": "application/json"}, json.dumps(body).encode())
+    )
+
+    assert 400 == response.status
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(body, content["application/json"]["schema"])
+
+
+def test_only_what_the_model_can_do_is_offered(documents: list[tuple[Service, Any]]) -> None:
+    """Pictures, labels, single numbers and bare tensors need the right model."""
+    (_, digits), (_, tiny) = documents
+
+    verbs = [
+        sorted(path.partition(":")[2] for path in document["paths"] if path.startswith(prefix))
+        for document, prefix in ((digits, "/v1/models/digits:"), (tiny, "/v1/models/tiny:"))
+    ]
+
+    assert [["classify", "image", "predict"], ["predict"]] == verbs
+    predict = "/v1/models/{}:predict"
+    bodies = [
+        document["paths"][predict.format(name)]["post"]["requestBody"]["content"]
+        for document, name in ((digits, "digits"), (tiny, "tiny"))
+    ]
+    npy = "application/x-npy"
+    assert [True, False] == [npy in content for content in bodies]
+
+
+def test_every_error_is_described(documents: list[tuple[Service, Any]]) -> None:
+    """Each status that can come is there, with the one shape that errors have."""
+    for service, document in documents:
+        schema = document["components"]["schemas"]["Error"]
+        for _, path, operation in _operations(document):
+            expected = {"200", "404", "405", "500"}
+            if "requestBody" in operation:
+                expected |= {"400", "413", "415", "503", "504"}
+                error = json.loads(service.answer(Request("POST", path, {}, b"{")).body)
+                jsonschema.validate(error, schema)
+            assert expected == set(operation["responses"])
+
+
+def test_the_release_is_the_projects() -> None:
+    """The image carries no pyproject.toml, so the number stands twice."""
+    import tomllib
+
+    from handler import VERSION
+
+    project = Path(__file__).parents[2] / "pyproject.toml"
+    assert VERSION == tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"]
+
+
+def test_the_example_picture_is_one(digits_service: Service) -> None:
+    """What the document offers as base64 starts as a PNG does."""
+    paths = _document(digits_service)["paths"]
+    example = paths["/v1/models/digits:image"]["post"]["requestBody"]["content"]["text/plain"]
+
+    assert b"\x89PNG" == base64.b64decode(example["example"])[:4]
