@@ -1,7 +1,7 @@
 """python -m convert: the command line. What touches a model is done in a process of its own.
 
 Exit 0 done; 2 the input is wrong (one line on standard error); 3 no candidate is inside the budget
-(with the table). Progress goes to standard error as well.
+(with the table). Progress goes to standard error as well. `diff OLD NEW` compares two reports.
 """
 
 import argparse
@@ -23,6 +23,7 @@ from convert.recipe import AUTO, Scheme
 
 _TIME_LIMIT_S = 1800.0
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_DIFF = "diff"
 _Value = TypeVar("_Value")
 
 
@@ -30,7 +31,7 @@ class _Parser(argparse.ArgumentParser):
     """Raises where argparse would print its usage and exit: a fault is one line here."""
 
     def error(self, message: str) -> NoReturn:
-        raise OptionError(f"{message} (see python -m convert --help)")
+        raise OptionError(f"{message} (see {self.prog} --help)")
 
 
 def main(
@@ -49,6 +50,9 @@ def main(
     given = sys.argv[1:] if arguments is None else arguments
     options = argparse.Namespace(out=None)
     try:
+        if given and given[0] == _DIFF:
+            _compare(given[1:])
+            return 0
         options = _parser().parse_args(given)
         if options.fingerprint:
             print(fingerprint())
@@ -75,6 +79,20 @@ def main(
         )
         return OutputError.exit_code
     return 0
+
+
+def _compare(arguments: Sequence[str]) -> None:
+    from convert import diff
+
+    parser = _Parser(
+        prog=f"python -m convert {_DIFF}", description="Says what changed between two reports."
+    )
+    parser.add_argument("old", type=Path, help="a report.json, or the folder that holds one")
+    parser.add_argument("new", type=Path, help="another")
+    parser.add_argument("--markdown", action="store_true", help="as tables, for a comment")
+    options = parser.parse_args(arguments)
+    old, new = diff.read(options.old), diff.read(options.new)
+    print(diff.render(old, new, markdown=options.markdown), end="")
 
 
 def _isolate(arguments: Sequence[str], options: argparse.Namespace) -> int:
@@ -168,7 +186,11 @@ def _run(options: argparse.Namespace, scratch: Path | None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="python -m convert", description="Makes a trained model small.")
+    parser = _Parser(
+        prog="python -m convert",
+        description="Makes a trained model small.",
+        epilog=f"python -m convert {_DIFF} OLD NEW compares two reports.",
+    )
     parser.add_argument(
         "model",
         nargs="?",

@@ -9,6 +9,7 @@ ConvertError
 │   ├── DataError            calibration or evaluation data
 │   ├── FetchError           what is on S3 cannot be brought here
 │   ├── OutputError          the folder to write to
+│   ├── ReportError          a report.json to compare
 │   └── EndedError           a limit was reached, or TensorFlow crashed
 └── BudgetError           3  no candidate is inside the budget
 
@@ -56,6 +57,10 @@ class FetchError(InputError):
 
 class OutputError(InputError):
     """The output folder cannot be written."""
+
+
+class ReportError(InputError):
+    """A report.json cannot be read, or is another version's."""
 
 
 class EndedError(InputError):
