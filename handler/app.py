@@ -15,6 +15,7 @@ from handler.model_file import map_model
 # A large model is hashed while everything else is imported.
 FILE = map_model(os.environ) if os.environ.get("MODEL_BACKEND", "litert") == "litert" else None
 
+from handler import base64_body  # noqa: E402
 from handler.errors import BadRequestError  # noqa: E402
 from handler.service import Request, Response, error_response, open_service  # noqa: E402
 
@@ -54,7 +55,7 @@ def read_event(
     body = (event.get("body") or "").encode("utf-8", "surrogatepass")
     if event.get("isBase64Encoded"):
         try:
-            body = binascii.a2b_base64(body, strict_mode=True)
+            body = base64_body.decode(body)
         except ValueError as error:
             raise BadRequestError("the body is marked as base64 and is not") from error
     headers = {name.lower(): value for name, value in event.get("headers", {}).items()}

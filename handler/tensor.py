@@ -185,7 +185,10 @@ class Tensor:
         if suspects is None:
             return None
         size = ITEM_SIZES[self.dtype]
-        top = bytes(self.data)[size - 1 :: size]
+        whole = self.data.obj
+        if type(whole) is not bytes or len(whole) != len(self.data):
+            whole = bytes(self.data)  # of bytes alone is every n-th taken fast
+        top = whole[size - 1 :: size]
         if not any(byte in top for byte in suspects):
             return None
         return next((i for i, v in enumerate(self.values) if not math.isfinite(v)), None)
