@@ -85,6 +85,10 @@ class NotReadyError(RequestError):
 
     status = 503
 
+    def headers(self) -> dict[str, str]:
+        """When to come again, in seconds."""
+        return {"retry-after": "1"}
+
 
 class DeadlineError(RequestError):
     """The run would end after Lambda has stopped the function: said while we still can."""

@@ -184,6 +184,20 @@ def _cors(args: PredictionApiArgs) -> aws.apigatewayv2.ApiCorsConfigurationArgs 
     return aws.apigatewayv2.ApiCorsConfigurationArgs(
         allow_origins=list(args.cors_origins),
         allow_methods=["GET", "POST"],
-        allow_headers=["authorization", "content-type", "x-amz-date", "x-amz-security-token"],
+        allow_headers=[
+            "authorization",
+            "content-encoding",
+            "content-type",
+            "inference-header-content-length",
+            "x-amz-date",
+            "x-amz-security-token",
+        ],
+        # What a page may read of an answer: how a raw one is laid out, and when to come again.
+        expose_headers=[
+            "inference-header-content-length",
+            "retry-after",
+            "x-tensor-dtype",
+            "x-tensor-shape",
+        ],
         max_age=600,
     )

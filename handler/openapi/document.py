@@ -35,7 +35,7 @@ _FAULTS = {
     "413": f"The body, or the answer, is over {MAX_BYTES} bytes",
     "415": "A content type or coding that is not read here",
     "500": "A fault of the service's own",
-    "503": "Not ready, or too little time is left; see the header Retry-After",
+    "503": "Not ready or overloaded, with Retry-After; or too little time is left",
     "504": "The model's backend took too long",
 }
 # A pixel of grey.

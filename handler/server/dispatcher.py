@@ -101,7 +101,8 @@ def for_sagemaker(request: Request, model: str) -> Request:
     """SageMaker's one path says nothing of what comes: the content type does."""
     if request.path != "/invocations":
         return request
-    action = "image" if request.media.startswith("image/") else "predict"
+    picture = request.media.startswith("image/") or request.media == "multipart/form-data"
+    action = "image" if picture else "predict"
     path = f"/v1/models/{model}:{action}"
     return Request(request.method, path, request.headers, request.body, query=request.query)
 

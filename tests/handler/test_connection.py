@@ -101,6 +101,9 @@ def test_invocations_reads_json_and_pictures(
     assert _ask(client, "POST", PREDICT, body) == _ask(client, "POST", "/invocations", body)
     status, answer = _ask(client, "POST", "/invocations", sample(8), "image/png")
     assert (200, "8") == (status, answer["predictions"][0]["label"])
+    part = b'--x\r\nContent-Disposition: form-data; name="file"\r\n\r\n' + sample(8) + b"\r\n--x--"
+    form = _ask(client, "POST", "/invocations", part, "multipart/form-data; boundary=x")
+    assert (status, answer) == form
 
 
 def test_ping_and_status_answer(client: http.client.HTTPConnection) -> None:

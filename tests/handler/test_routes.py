@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from handler.errors import NotReadyError
 from handler.messages import Request, Response
 from handler.service import Service
+from handler.tensor import Tensor
 
 V1 = "/v1/models/digits"
 V2 = "/v2/models/digits/infer"
@@ -207,3 +209,26 @@ def test_bytes_are_no_json(digits_service: Service) -> None:
 
     assert (200, 400) == (raw.status, text.status)
     assert b"send JSON as application/json" in text.body
+
+
+def test_what_is_not_ready_says_when_to_come_again(tiny_service: Service) -> None:
+    """503 carries Retry-After, whatever the protocol."""
+
+    class Away:
+        def run(self, tensors: object, signature: object) -> dict[str, Tensor]:
+            del tensors, signature
+            raise NotReadyError("the model's backend cannot be reached; try again")
+
+    service = Service(tiny_service.manifest, Away())
+    inputs = [
+        {"name": name, "shape": [1, 1], "datatype": "FP32", "data": [1]} for name in ("a", "b")
+    ]
+    ids = {"name": "ids", "shape": [1], "datatype": "INT32", "data": [1]}
+    bodies: dict[str, Any] = {
+        "/v1/models/tiny:predict": {"inputs": {"a": [[1]], "b": [[1]], "ids": [1]}},
+        "/v2/models/tiny/infer": {"inputs": [*inputs, ids]},
+    }
+    for path, body in bodies.items():
+        response = service.answer(Request("POST", path, {}, json.dumps(body).encode()))
+
+        assert (503, "1") == (response.status, response.headers["retry-after"])

@@ -129,7 +129,11 @@ def test_cors(make: Any) -> None:
         cors["allowOrigins"],
         cors["allowMethods"],
     )
-    assert "authorization" in cors["allowHeaders"]
+    assert {"authorization", "content-encoding"} <= set(cors["allowHeaders"])
+    # The Open Inference Protocol's raw tensors need it both ways.
+    length = "inference-header-content-length"
+    assert length in cors["allowHeaders"]
+    assert length in cors["exposeHeaders"]
     assert "NONE" == routes(made)["OPTIONS /{proxy+}"]
 
 
