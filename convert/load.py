@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from convert import given, keras_file, recurrent, screen, signature, unfit
 from convert.errors import LoopError, ModelError
@@ -57,13 +58,20 @@ class Source:
     sha256: str
 
 
-def load(path: Path, scratch: Path, wanted: str | None = None) -> Source:
+def load(
+    path: Path,
+    scratch: Path,
+    wanted: str | None = None,
+    *,
+    change: Callable[[Any], None] | None = None,
+) -> Source:
     """Reads a model.
 
     Args:
         path: The file or folder.
         scratch: A folder to work in.
         wanted: The signature to serve; None for `serving_default`, or the only one.
+        change: Called with the Keras model before it is converted; other forms have none.
 
     Raises:
         ModelError: It cannot be read, is refused, or uses an operation that LiteRT lacks.
@@ -77,7 +85,7 @@ def load(path: Path, scratch: Path, wanted: str | None = None) -> Source:
             float_model, original = _load_saved_model(path, wanted)
         else:
             signature.choose([signature.DEFAULT], wanted)  # a Keras file has no other
-            float_model, original = _load_keras(path, scratch)
+            float_model, original = _load_keras(path, scratch, change)
         unfit.refuse(float_model)
         found = signature.read(float_model, wanted)
         others = signature.read_others(float_model, found)
@@ -102,8 +110,12 @@ def _load_tflite(content: bytes, wanted: str | None) -> tuple[bytes, Callable[[A
     return signed, LiteRtModel(signed, signature.read(signed, wanted)).run
 
 
-def _load_keras(path: Path, scratch: Path) -> tuple[bytes, Callable[[Arrays], Arrays]]:
+def _load_keras(
+    path: Path, scratch: Path, change: Callable[[Any], None] | None
+) -> tuple[bytes, Callable[[Arrays], Arrays]]:
     model = keras_file.read(path)
+    if change is not None:
+        change(model)
     renames = keras_file.export(model, scratch / "exported")
     served = Served(scratch / "exported", renames=renames)
     try:

@@ -8,7 +8,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from convert import answers, data, golden, judge, plot, request, score, trial
+from convert import answers, bases, data, golden, judge, plot, request, score, trial
 from convert.choose import choose
 from convert.data import Examples
 from convert.errors import DataError, ModelError
@@ -62,12 +62,13 @@ def convert(asked: Request, scratch: Path, say: Say) -> dict[str, bytes]:
         as_given=source.given is not None,
         judge=judging,
     )
-    bases = trial.set_up(folder, bench, {0: source.float_model})
+    models, pruned = bases.make(asked, source, scratch, say)
+    named = trial.set_up(folder, bench, models)
     with Workers(folder) as workers:
         original_metric = _original_metric(judging, workers)
         candidates = Trial(
             workers=workers,
-            bases=bases,
+            bases=named,
             judge=judging,
             original_metric=original_metric,
             budget=asked.budget,
@@ -90,6 +91,7 @@ def convert(asked: Request, scratch: Path, say: Say) -> dict[str, bytes]:
         metric_limit=_metric_limit(asked, judging, original_metric),
         original_latency_ms=original_latency,
         candidates=candidates,
+        pruned=pruned,
         not_tried=asked.plan.not_tried if source.given is None else (),
     )
     chosen = choose(candidates, asked.budget, asked.prefer, report.to_markdown(None)).recipe

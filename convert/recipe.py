@@ -107,6 +107,11 @@ AS_GIVEN = _as_given()
 """What a .tflite file is under that was quantized before, in a way that no scheme names. Nobody can
 ask for it: its scheme says what is left to do, which is nothing."""
 
+_PLAIN = tuple(Recipe(scheme) for scheme in Scheme)
+_PRUNED = (Recipe("dynamic_wi8_afp32+prune50"), Recipe("dynamic_wi8_afp32+prune75"))
+_NO_CALIBRATION = "needs calibration data and none was given"
+_NOT_KERAS = "only the weights of a Keras model can be pruned"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
@@ -121,25 +126,39 @@ class Plan:
     not_tried: tuple[tuple[Recipe, str], ...]
 
 
-def plan(wanted: str, *, calibrated: bool) -> Plan:
+def plan(wanted: str, *, calibrated: bool, trained: bool, prunable: bool) -> Plan:
     """Turns a recipe's name, or `auto` for all that are possible, into what is tried.
 
+    Args:
+        wanted: The name.
+        calibrated: Whether there is calibration data.
+        trained: Whether there is training data; pruning without it loses too much to be tried
+            unasked.
+        prunable: Whether the model is a Keras file, whose weights can still be changed.
+
     Raises:
-        OptionError: The name is unknown, or the recipe needs calibration data and there is none.
+        OptionError: The name is unknown, or the recipe needs what is not there.
     """
     if wanted == AUTO:
-        everything = [Recipe(scheme) for scheme in Scheme]
-        left_out = [] if calibrated else [one for one in everything if one.needs_calibration]
-        reason = "needs calibration data and none was given"
+        left_out = [
+            (one, _NO_CALIBRATION) for one in _PLAIN if one.needs_calibration and not calibrated
+        ]
+        left_out += [(one, _NOT_KERAS) for one in _PRUNED if trained and not prunable]
+        everything = [*_PLAIN, *(_PRUNED if trained else ())]
+        names = [one for one, _ in left_out]
         return Plan(
-            tried=tuple(recipe for recipe in everything if recipe not in left_out),
-            not_tried=tuple((recipe, reason) for recipe in left_out),
+            tried=tuple(one for one in everything if one not in names), not_tried=tuple(left_out)
         )
     recipe = Recipe(wanted)
     if recipe.needs_calibration and not calibrated:
         raise OptionError(
-            f"recipe {recipe} needs calibration data: give --calibration FILE.npz, "
-            "or `calibration:` in model.yaml"
+            f"recipe {recipe} needs calibration data: give --calibration, a .npz or .csv file or a "
+            "folder of pictures, or `calibration:` in model.yaml"
+        )
+    if recipe.pruned and not prunable:
+        raise OptionError(
+            f"recipe {recipe}: {_NOT_KERAS}; give the .keras or .h5 file that it was made from, or "
+            "leave +prune out"
         )
     return Plan(tried=(recipe,), not_tried=())
 

@@ -1,6 +1,6 @@
 """report.json for machines, report.md for a pull request, report.png for the eye."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from convert.judge import Basis
 from convert.litert import THREADS
 from convert.metric import Metric
 from convert.plot import Picture, Point
+from convert.prune import Pruned
 from convert.recipe import Recipe
 
 SCHEMA = 1
@@ -56,6 +57,7 @@ class Report:
             there is no example to call it with.
         candidates: In the order of trying.
         not_tried: Recipes left out, each with the reason.
+        pruned: What was done for each per cent of weights in the recipes.
     """
 
     name: str
@@ -73,6 +75,7 @@ class Report:
     original_latency_ms: float | None
     candidates: Sequence[Candidate]
     not_tried: Sequence[tuple[Recipe, str]]
+    pruned: Mapping[int, Pruned]
 
     def to_json(self, chosen: Recipe) -> dict[str, Any]:
         """Renders report.json."""
@@ -124,6 +127,7 @@ class Report:
             for recipe, reason in self.not_tried:
                 reasons.setdefault(reason, []).append(recipe)
             lines += [f"Not tried: {', '.join(of)}, {why}." for why, of in reasons.items()]
+        lines += [f"+prune{share}: {done}." for share, done in self.pruned.items()]
         winner = next((one for one in self.candidates if one.recipe == chosen), None)
         if winner is not None:
             lines += self._outputs(winner)
@@ -175,7 +179,7 @@ class Report:
         )
 
     def _candidate(self, candidate: Candidate) -> dict[str, Any]:
-        worst = candidate.worst
+        worst, done = candidate.worst, self.pruned.get(candidate.recipe.pruned)
         return {
             "recipe": candidate.recipe,
             "bytes": candidate.size,
@@ -203,6 +207,7 @@ class Report:
             "memory_bytes": candidate.memory,
             "inside_budget": candidate.inside_budget,
             "broken": [breach.to_json() for breach in candidate.broken],
+            "pruned": done.to_json() if done else None,
             "error": candidate.error,
         }
 

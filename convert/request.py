@@ -83,11 +83,16 @@ def build(model: Path, options: Options, fetched: Mapping[str, Path] | None = No
         InputError: Anything is missing or wrong; see `convert.errors`.
     """
     about = _merged(_card_for(model, fetched or {}), options, model)
-    plan = recipe.plan(options.recipe, calibrated=about.calibration is not None)
+    kind = screen.kind_of(about.model)
+    plan = recipe.plan(
+        options.recipe,
+        calibrated=about.calibration is not None,
+        trained=about.training is not None,
+        prunable=kind in (screen.Kind.KERAS, screen.Kind.H5),
+    )
     limits = _limits(about, wanted=options.recipe)
     if about.metric is not None and about.metric.function is not None:
         metric.check_function(about.metric.function)
-    screen.kind_of(about.model)
     return Request(
         card=about,
         wanted=options.recipe,
