@@ -11,7 +11,7 @@ from pathlib import Path
 _TICKS = os.sysconf("SC_CLK_TCK")
 # Fields of /proc/PID/stat behind the name in parentheses: parent, and the four times.
 _PARENT, _UTIME, _CHILDREN_STIME = 1, 11, 14
-STOP_SECONDS = 15.0
+STOP_SECONDS = 3.0
 
 
 def tree(root: int) -> list[int]:
