@@ -12,6 +12,7 @@ _HEADER = (
     row("recipe", "size", "gzip", "{metric}", "drop", "agreement", "latency", "inside budget"),
     row("---", "--:", "--:", "--:", "--:", "--:", "--:", ":-:"),
 )
+_INSIDE = {True: "yes", False: "no", None: ""}
 _KIB = 1024
 _ERROR_LIMIT = 160
 
@@ -54,17 +55,18 @@ def _verdict(report: dict[str, Any], base: dict[str, Any] | None) -> str:
     chosen = _chosen(report)
     if chosen is None:
         return "**No candidate is inside the budget.**"
-    name, metric = str(report["chosen"]), str(report["metric"])
-    facts = f"{code(name)}: {_size(chosen['bytes'])}, {metric} {_number(chosen['metric'])}"
+    name, (metric, key) = str(report["chosen"]), _measure(report)
+    facts = f"{code(name)}: {_size(chosen['bytes'])}{_judged(report, chosen)}"
     before = _chosen(base) if base else None
     if base is None or before is None:
         shrink = report["original"]["bytes"] / max(chosen["bytes"], 1)
         return f"{facts}; {shrink:.1f} times smaller than the trained model."
     # Latency is not compared: two runs on shared machines differ by more than two models.
-    if (base["chosen"], before["bytes"], before["metric"]) == (
+    alike = _measure(base) == (metric, key)
+    if alike and (base["chosen"], before["bytes"], before.get(key)) == (
         report["chosen"],
         chosen["bytes"],
-        chosen["metric"],
+        chosen.get(key),
     ):
         return f"No change. {facts}."
     lines = [
@@ -74,16 +76,32 @@ def _verdict(report: dict[str, Any], base: dict[str, Any] | None) -> str:
         row("size", _size(before["bytes"]), _size(chosen["bytes"]), _percent(before, chosen)),
         row(
             metric,
-            _number(before["metric"]),
-            _number(chosen["metric"]),
-            _difference(before["metric"], chosen["metric"]),
+            _number(before.get(key)) if alike else "",
+            _number(chosen.get(key)),
+            _difference(before.get(key), chosen.get(key)) if alike else "",
         ),
     ]
     return "\n".join(lines)
 
 
+def _measure(report: dict[str, Any]) -> tuple[str, str]:
+    """What models are judged by, and its key; without held-out data that is agreement alone."""
+    if report["metric"] is None:
+        return "agreement", "agreement"
+    return str(report["metric"]), "metric"
+
+
+def _judged(report: dict[str, Any], chosen: dict[str, Any]) -> str:
+    metric, key = _measure(report)
+    if chosen.get(key) is None:
+        return ", not scored"
+    on = report.get("compared_on")
+    rows = f" with the original on {on['rows']} {on['data']} rows" if on and key != "metric" else ""
+    return f", {metric} {_number(chosen[key])}{rows}"
+
+
 def _table(report: dict[str, Any]) -> str:
-    head = _HEADER[0].format(metric=report["metric"])
+    head = _HEADER[0].format(metric=report["metric"] or "metric")
     original = report["original"]
     lines = [head, _HEADER[1]]
     lines.append(
@@ -118,7 +136,7 @@ def _table(report: dict[str, Any]) -> str:
                 _number(candidate.get("drop")),
                 _number(candidate.get("agreement")),
                 _milliseconds(candidate.get("latency_ms")),
-                "yes" if candidate.get("inside_budget") else "no",
+                _INSIDE[candidate.get("inside_budget")],
             ),
         )
     table = "\n".join(lines)

@@ -76,3 +76,53 @@ def test_second_class_is_the_last_of_one_probability() -> None:
     """Class 2 of a sigmoid is refused."""
     with pytest.raises(DataError, match="knows 0 to 1"):
         score.check_targets(examples([0, 1, 2, 0]), Task.CLASSIFICATION, np.zeros((4, 1)))
+
+
+def test_top_k_counts_the_best_k() -> None:
+    """The right class is second in two of three rows: top2 is 1, top1 a third."""
+    given = np.array([[0.5, 0.3, 0.2], [0.3, 0.5, 0.2], [0.5, 0.3, 0.2]])
+    targets = np.array([0, 0, 1])
+    assert 1.0 == score.measure(metric.top(2), given, targets)
+    assert 1 / 3 == score.measure(metric.top(1), given, targets)
+
+
+def test_f1_is_the_mean_over_classes() -> None:
+    """Class 0: 2 hits, 3 said, 2 right, so 0.8; class 1: 1 hit, 1 said, 2 right, so 2/3."""
+    said = np.eye(2)[[0, 0, 0, 1]]
+    targets = np.array([0, 0, 1, 1])
+    assert pytest.approx((0.8 + 2 / 3) / 2) == score.measure(metric.F1, said, targets)
+
+
+def test_mean_iou_is_of_positions() -> None:
+    """Of 2 x 2 pixels class 0 has 2 of 3 in common, class 1 has 1 of 2."""
+    said = np.eye(2)[[[[0, 0], [0, 1]]]]
+    targets = np.array([[[0, 0], [1, 1]]])
+    assert pytest.approx((2 / 3 + 1 / 2) / 2) == score.measure(metric.MEAN_IOU, said, targets)
+
+
+def test_limit_is_where_the_drop_is_the_budget() -> None:
+    """The metric's value at the limit drops by just as much as allowed, whichever way is better."""
+    targets = np.array([1.0, 3.0])
+    for one in (metric.ACCURACY, metric.MSE, metric.MAE):
+        value = score.limit(one, 0.5, 0.1, targets)
+        assert 0.1 == pytest.approx(score.drop(one, 0.5, value, targets))
+
+
+def test_worst_class_is_the_one_that_lost_most() -> None:
+    """Class 1 loses one row of two; class 0 loses none of its two."""
+    right, wrong = np.eye(2)[[0, 0, 1, 1]], np.eye(2)[[0, 0, 1, 0]]
+    found = score.worst_class(right, wrong, np.array([0, 0, 1, 1]))
+    assert score.WorstClass(number=1, drop=0.5, rows=2) == found
+
+
+def test_errors_of_an_output() -> None:
+    """The largest difference, and its share of the largest magnitude."""
+    found = score.compare("y", Task.REGRESSION, np.array([-4.0, 1.0]), np.array([-4.0, 1.5]))
+    assert (0.5, 0.125, 0.5) == (found.max_abs_error, found.max_relative_error, found.agreement)
+
+
+def test_probabilities_are_told_from_quantities() -> None:
+    """Rows from 0 to 1 that add up to 1 are scores of classes; others are quantities."""
+    assert Task.CLASSIFICATION is score.looks_like(SCORES)
+    for given in (SCORES * 2, SCORES - 0.5, SCORES[:, 0], np.ones((3, 2), int)):
+        assert Task.REGRESSION is score.looks_like(given)

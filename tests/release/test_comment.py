@@ -187,3 +187,15 @@ def test_the_worst_names_still_fit() -> None:
     stages = [Preview(stack=stage, steps=steps, error="x" * 4_000) for stage in ("a", "b", "c")]
 
     assert len(comment.compose(stages, report()).encode()) <= comment.LIMIT
+
+
+def test_a_model_without_held_out_data_is_said_to_agree() -> None:
+    """Without a metric the reviewer reads of agreement and on what, and never of accuracy."""
+    agreed = report() | {"metric": None, "compared_on": {"data": "synthetic", "rows": 64}}
+    for one in agreed["candidates"]:
+        one["metric"] = one["drop"] = None
+    body = comment.compose([], agreed)
+
+    assert "agreement 0.9940 with the original on 64 synthetic rows" in body
+    assert "None" not in body
+    assert "accuracy" not in body
