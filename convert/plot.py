@@ -70,7 +70,7 @@ def draw(picture: Picture) -> bytes:
         figure = Figure(figsize=(_WIDTH, _HEIGHT), dpi=_DPI, facecolor="white")
         FigureCanvasAgg(figure)
         axes = figure.add_axes((0.09, 0.13, 0.87, 0.68))
-        figure.text(0.03, 0.93, picture.title, size=13, weight="bold", color=_INK)
+        figure.text(0.03, 0.93, picture.title, size=_title(picture), weight="bold", color=_INK)
         figure.text(0.03, 0.87, picture.measure, size=9.5, color=_QUIET)
         unit, name = _unit(picture)
         _frame(axes, picture, unit, name)
@@ -81,6 +81,11 @@ def draw(picture: Picture) -> bytes:
         made = io.BytesIO()
         figure.savefig(made, format="png", metadata={"Software": None})
     return made.getvalue()
+
+
+def _title(picture: Picture) -> float:
+    """The size of the title's letters: a model's name may have 64 of them, a recipe's 30."""
+    return 13.0 * min(1.0, 68 / len(picture.title))
 
 
 def _unit(picture: Picture) -> tuple[int, str]:
