@@ -1,0 +1,135 @@
+"""Pixels -> the numbers a model takes: sizes, colours, orientation and dtypes."""
+
+import io
+from array import array
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from handler.errors import StartupError
+from handler.manifest import Manifest
+from handler.protocols import image
+from handler.service import Service
+from handler.tensor import Tensor
+
+Sample = Callable[[int], bytes]
+
+
+def _save(picture: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
+    out = io.BytesIO()
+    picture.save(out, kind, **options)
+    return out.getvalue()
+
+
+def _colour_model(dtype: str, span: list[float]) -> dict[str, Any]:
+    """A model.json of a model for pictures of two pixels."""
+    return {
+        "schema": 1,
+        "name": "colour",
+        "sha256": "",
+        "recipe": "float32",
+        "signature": {
+            "name": "serving_default",
+            "inputs": [{"name": "x", "dtype": dtype, "shape": [-1, -1, -1, 3]}],
+            "outputs": [{"name": "y", "dtype": "float32", "shape": [-1, 2]}],
+        },
+        "picture": {"width": 2, "height": 1, "color": "rgb", "range": span},
+    }
+
+
+def _read(body: bytes, media: str, manifest: Manifest) -> Tensor:
+    """The one input that a picture becomes."""
+    (tensor,) = image.parse(body, media, manifest)[0].values()
+    return tensor
+
+
+def test_the_picture_and_its_numbers_get_the_same_scores(
+    digits_service: Service, sample: Sample
+) -> None:
+    """A picture is scaled exactly as pixel / 255."""
+    with Image.open(io.BytesIO(sample(7))) as picture:
+        pixels = picture.convert("L").tobytes()
+
+    values = _read(sample(7), "image/png", digits_service.manifest).values
+
+    assert array("f", [pixel / 255 for pixel in pixels]) == values
+
+
+def test_a_jpeg_of_another_size_and_colour_is_fitted(digits_service: Service) -> None:
+    """Any size and colour is resized and converted to what the model takes."""
+    with_colour = Image.new("RGB", (640, 480), (255, 0, 0))
+
+    tensor = _read(_save(with_colour, "JPEG"), "image/jpeg", digits_service.manifest)
+
+    assert (1, 8, 8, 1) == tensor.shape
+    assert all(abs(value - 76 / 255) < 0.01 for value in tensor.values)
+
+
+def test_a_photo_is_turned_upright(digits_service: Service) -> None:
+    """EXIF's orientation is heeded, as phones rely on it."""
+    picture = Image.new("L", (8, 8))
+    picture.paste(255, (0, 0, 8, 4))
+    exif = Image.Exif()
+    exif[0x0112] = 3  # upside down
+
+    data = _save(picture, "PNG", exif=exif)
+    values = _read(data, "image/png", digits_service.manifest).values
+
+    assert [0.0, 1.0] == [values[0], values[-1]]
+
+
+def test_sixteen_bit_grey_is_scaled_not_clipped(digits_service: Service) -> None:
+    """A 16-bit PNG keeps its brightness."""
+    data = _save(Image.new("I;16", (8, 8), 32896))
+
+    values = _read(data, "image/png", digits_service.manifest).values
+
+    assert {array("f", [128 / 255])[0]} == set(values)
+
+
+def test_colour_pictures_have_channels_last() -> None:
+    """For a model in colour each pixel gives red, green, blue, scaled into the card's range."""
+    manifest = Manifest(_colour_model("float32", [-1, 1]))
+    picture = Image.new("RGB", (2, 1), (255, 0, 51))
+
+    tensor = _read(_save(picture), "image/png", manifest)
+
+    assert (1, 1, 2, 3) == tensor.shape
+    assert array("f", [1.0, -1.0, -0.6] * 2) == tensor.values
+
+
+@pytest.mark.parametrize("options", [{}, {"lossless": True}, {"exif": b"Exif\0\0"}])
+def test_a_webp_is_read(digits_service: Service, options: dict[str, Any]) -> None:
+    """Lossy, lossless and extended files."""
+    data = _save(Image.new("L", (32, 16), 51), "WEBP", **options)
+
+    values = _read(data, "image/webp", digits_service.manifest).values
+
+    assert all(abs(value - 0.2) < 0.01 for value in values)
+
+
+def test_a_palette_with_transparent_colours_is_read(digits_service: Service) -> None:
+    """Pillow would rather warn of these."""
+    data = _save(Image.new("P", (8, 8)), transparency=bytes(range(256)))
+
+    assert (1, 8, 8, 1) == _read(data, "image/png", digits_service.manifest).shape
+
+
+def test_a_model_of_whole_numbers_gets_them() -> None:
+    """An input of uint8 takes the pixels as they are."""
+    document = _colour_model("uint8", [0, 255])
+
+    tensor = _read(_save(Image.new("RGB", (2, 1), (255, 0, 51))), "image/png", Manifest(document))
+
+    assert ("uint8", [255, 0, 51] * 2) == (tensor.dtype, tensor.tolist())
+
+
+@pytest.mark.parametrize(
+    ("dtype", "span"), [("uint8", [0, 256]), ("int8", [0, 255]), ("bool", [0, 1])]
+)
+def test_a_range_beyond_the_dtype_fails_the_start(dtype: str, span: list[float]) -> None:
+    """What no pixel could become is found when the image is built."""
+    with pytest.raises(StartupError, match="does not fit input 'x', which takes"):
+        Manifest(_colour_model(dtype, span))
