@@ -46,7 +46,7 @@ bench: .venv/ready ## compare handlers and servers, on this machine (a quarter o
 test: check ## everything CI runs: make check, then all tests
 	@$(RUN) pytest -n 2
 
-fuzz: .venv/ready ## send 220,000 broken requests to the handler and the server
+fuzz: .venv/ready ## send 220,000 broken requests to the handler and the server; schemathesis
 	@$(RUN) python -m tests.fuzz
 
 check: .venv/ready actionlint ## format, lint, types and workflows

@@ -1,4 +1,6 @@
-"""`python -m tests.fuzz`: 200,000 broken requests to the handler, and 20,000 to the server.
+"""`python -m tests.fuzz`: 200,000 broken requests to the handler, 20,000 to the server.
+
+Then schemathesis tries what the server's own /openapi.json says.
 
 Seeded: the same numbers send the same requests, up to the order in which connections interleave.
 Exits with 1 where an answer was not what it has to be (judge.py), a good request no longer got the
@@ -14,6 +16,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.fuzz.contract import check_contract
 from tests.fuzz.events import fuzz_events
 from tests.fuzz.models import write_models
 from tests.fuzz.wire import fuzz_wire, server
@@ -23,19 +26,24 @@ if TYPE_CHECKING:
 
 EVENTS = 200_000
 CONNECTIONS = 20_000
+EXAMPLES = 20
 
 
-def fuzz(folder: Path, events: int, connections: int, seed: int) -> list[Tally]:
+def fuzz(folder: Path, events: int, connections: int, examples: int, seed: int) -> list[Tally]:
     """Spread the requests over the models.
 
     Args:
         folder: Empty; the models and the server's logs are written there.
         events: To the handler, in this process.
         connections: To the server, in processes of its own.
+        examples: That schemathesis makes up for each operation.
         seed: Of everything random.
 
     Returns:
         What came of them, printed as it came.
+
+    Raises:
+        AssertionError: The server did not do what its document says, or did not end well.
     """
     models = write_models(folder)
     tallies = []
@@ -45,7 +53,10 @@ def fuzz(folder: Path, events: int, connections: int, seed: int) -> list[Tally]:
     for model, environment in models.items():
         with server(environment, folder / f"{model}.log") as (process, port):
             tallies.append(fuzz_wire(process, port, model, connections // len(models), seed))
-        print(tallies[-1].report, flush=True)
+            print(tallies[-1].report, flush=True)
+            if examples:
+                made = check_contract(port, folder, examples, seed, twins=True)
+                print(f"{model}: /openapi.json: {made:,} answers as it says", flush=True)
     return tallies
 
 
@@ -54,11 +65,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="tests.fuzz", description=__doc__)
     parser.add_argument("--events", type=int, default=EVENTS, help="requests to the handler")
     parser.add_argument("--connections", type=int, default=CONNECTIONS, help="to the server")
+    parser.add_argument("--examples", type=int, default=EXAMPLES, help="of schemathesis; 0: none")
     parser.add_argument("--seed", type=int, default=66)
     options = parser.parse_args()
     begun = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        tallies = fuzz(Path(folder), options.events, options.connections, options.seed)
+        tallies = fuzz(
+            Path(folder), options.events, options.connections, options.examples, options.seed
+        )
     answers = sum(tally.statuses.total() for tally in tallies)
     faults = sum(len(tally.faults) for tally in tallies)
     seconds = time.monotonic() - begun

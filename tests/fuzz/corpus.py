@@ -29,7 +29,7 @@ class Call:
 def corpus(model: str) -> list[Call]:
     """The requests for one of the models in models.py."""
     base, open_base = f"/v1/models/{model}", f"/v2/models/{model}"
-    reads = ["/ping", base, f"{base}/versions/1", f"{base}/metadata"]
+    reads = ["/ping", "/openapi.json", base, f"{base}/versions/1", f"{base}/metadata"]
     reads += ["/v2", "/v2/health/live", "/v2/health/ready", open_base, f"{open_base}/ready"]
     bodies = {"several": _several, "quantized": _quantized, "picture": _picture, "number": _number}
     sent = bodies[model](base, open_base)
