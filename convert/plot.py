@@ -85,7 +85,7 @@ def draw(picture: Picture) -> bytes:
 
 def _title(picture: Picture) -> float:
     """The size of the title's letters: a model's name may have 64 of them, a recipe's 30."""
-    return 13.0 * min(1.0, 68 / len(picture.title))
+    return 13.0 * min(1.0, 60 / len(picture.title))
 
 
 def _unit(picture: Picture) -> tuple[int, str]:
