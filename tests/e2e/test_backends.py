@@ -28,8 +28,8 @@ DIGITS = Path(__file__).resolve().parents[2] / "models/digits"
 ENDPOINTS = "label=thimble.endpoint"
 # Each answer takes the emulator a second, most of it waiting.
 AT_ONCE = 6
-# Short, so that a hanging backend is not waited for long; the start of six containers at once, beside
-# the other half of the suite, counts into it.
+# Short, so that a hanging backend is not waited for long. Six containers that start at once, beside
+# the other half of the suite, count into it.
 TIMEOUT = 12
 GATEWAY_SECONDS = 30
 READY_SECONDS = 20
