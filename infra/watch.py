@@ -189,10 +189,20 @@ def dashboard(p99_milliseconds: int, function: str, alias: str, api: str, region
             region,
             [["AWS/Lambda", "ConcurrentExecutions", *live, {"stat": "Maximum"}]],
         ),
+        _graph("A prediction's phases, ms", region, [[{"expression": _phases(function)}]]),
     ]
     for number, widget in enumerate(widgets):
         widget |= {"x": 12 * (number % 2), "y": 6 * (number // 2), "width": 12, "height": 6}
     return json.dumps({"widgets": widgets}, sort_keys=True)
+
+
+def _phases(function: str) -> str:
+    """The handler's own metrics, whatever models and recipes the function has had."""
+    return (
+        f'SEARCH(\'{{thimble,service,model,recipe}} service="{function}" '
+        'MetricName=("decode_ms" OR "infer_ms" OR "encode_ms")\', \'p50\', '
+        f"{FIVE_MINUTES})"
+    )
 
 
 def _graph(

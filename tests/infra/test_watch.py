@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from handler import telemetry
 from infra.watch import Watch, WatchArgs
 
 TOPIC = "arn:aws:topic:eu-central-1:000000000000:thimble-dev-digits"
@@ -107,7 +108,13 @@ def test_dashboard(make: Any) -> None:
     body = json.loads(make(p99_milliseconds=600).cloud.one("Dashboard")["dashboardBody"])
     shown = {widget["properties"]["title"]: widget["properties"] for widget in body["widgets"]}
 
-    assert {"Requests", "Failures", "Time in the function, ms", "Running at once"} == set(shown)
+    assert {
+        "Requests",
+        "Failures",
+        "Time in the function, ms",
+        "Running at once",
+        "A prediction's phases, ms",
+    } == set(shown)
     assert {"eu-central-1"} == {graph["region"] for graph in shown.values()}
     assert [{"label": "alarm", "value": 600}] == shown["Time in the function, ms"]["annotations"][
         "horizontal"
@@ -115,3 +122,17 @@ def test_dashboard(make: Any) -> None:
     assert ["FunctionName", "digits", "Resource", "digits:live"] == shown["Requests"]["metrics"][1][
         2:
     ]
+
+
+def test_the_dashboard_finds_the_handlers_metrics(make: Any) -> None:
+    """Namespace, dimensions and names are those that the handler writes."""
+    body = json.loads(make().cloud.one("Dashboard")["dashboardBody"])
+    (expression,) = (
+        widget["properties"]["metrics"][0][0]["expression"]
+        for widget in body["widgets"]
+        if widget["properties"]["title"] == "A prediction's phases, ms"
+    )
+
+    names = ",".join((telemetry.NAMESPACE, *telemetry.DIMENSIONS))
+    assert expression.startswith(f'SEARCH(\'{{{names}}} service="digits" MetricName=(')
+    assert expression.endswith("', 'p50', 300)")
