@@ -64,7 +64,7 @@ def test_smallest_card(tmp_path: Path) -> None:
         ("nmae: cats", "nmae: unknown key (known here: name, model"),
         ("name: 'two words'", "name: expected 1 to 64 letters"),
         ("name: 7", "name: expected 1 to 64 letters, digits, `_` or `-`"),
-        ("model: [a]", "model: expected the path"),
+        ("model: [a]", "model: expected a .keras, .h5 or .tflite file"),
         ("task: guessing", "task: expected classification or regression, got 'guessing'"),
         ("metric: f2", "metric: expected accuracy, top5 (any topK), f1, mean_iou, mse, mae, or"),
         ("metric: top0", "metric: expected accuracy"),
