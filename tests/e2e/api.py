@@ -13,10 +13,11 @@ TIMEOUT_SECONDS = 60
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One HTTP answer."""
+    """One HTTP answer; names of headers in lower case."""
 
     status: int
     body: bytes
+    headers: dict[str, str]
 
     @property
     def document(self) -> Any:
@@ -40,6 +41,7 @@ def send(
         wanted = {"Host": host, "Content-Type": kind, **(headers or {})}
         connection.request(method, path, body, wanted)
         response = connection.getresponse()
-        return Answer(response.status, response.read())
+        names = {name.lower(): value for name, value in response.getheaders()}
+        return Answer(response.status, response.read(), names)
     finally:
         connection.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 PREDICT = "/v1/models/digits:predict"
 IMAGE = "/v1/models/digits:image"
+INFER = "/v2/models/digits/infer"
 ZEROS = [[[0.0]] * 8] * 8
 
 
@@ -67,6 +69,53 @@ def test_predict_equals_the_original(url: str) -> None:
     assert answer.status == 200, answer.body
     classes = np.asarray(answer.document["predictions"]).argmax(axis=1)
     assert (classes == targets).mean() > 0.95
+
+
+def test_raw_tensors_go_and_come_through_the_gateway(url: str) -> None:
+    """The Open Inference Protocol's bytes survive the gateway's base64, both ways."""
+    tensor = {
+        "name": "image",
+        "shape": [2, 8, 8, 1],
+        "datatype": "FP32",
+        "parameters": {"binary_data_size": 512},
+    }
+    document = {"id": "1", "inputs": [tensor], "parameters": {"binary_data_output": True}}
+    head = json.dumps(document).encode()
+    length = "inference-header-content-length"
+    body = head + np.zeros(128, np.float32).tobytes()
+
+    answer = send(url, INFER, body, "application/octet-stream", headers={length: str(len(head))})
+
+    assert answer.status == 200, answer.body
+    end = int(answer.headers[length])
+    raw = np.frombuffer(answer.body[end:], np.float32).reshape(2, 10)
+    rows = send(url, PREDICT, json.dumps({"instances": [ZEROS, ZEROS]}).encode())
+    np.testing.assert_array_equal(np.asarray(rows.document["predictions"], np.float32), raw)
+    assert json.loads(answer.body[:end])["id"] == "1"
+
+
+def test_gzip_goes_and_comes_through_the_gateway(url: str) -> None:
+    """Compressed bodies too; not as application/json, which the gateway hands on as text."""
+    body = gzip.compress(json.dumps({"instances": [ZEROS] * 20}).encode())
+    coded = {"content-encoding": "gzip", "accept-encoding": "gzip"}
+
+    answer = send(url, PREDICT, body, "application/x-www-form-urlencoded", headers=coded)
+
+    assert answer.status == 200, answer.body
+    assert answer.headers["content-encoding"] == "gzip"
+    assert len(json.loads(gzip.decompress(answer.body))["predictions"]) == 20
+
+
+def test_a_form_with_a_picture(url: str, picture: bytes) -> None:
+    """What a browser sends, and how many labels it wants."""
+    part = b'--x\r\nContent-Disposition: form-data; name="file"; filename="3.png"\r\n\r\n'
+
+    answer = send(
+        url, f"{IMAGE}?k=2", part + picture + b"\r\n--x--\r\n", "multipart/form-data; boundary=x"
+    )
+
+    assert best(answer) == "3"
+    assert len(answer.document["predictions"]) == 2
 
 
 def test_status(url: str) -> None:

@@ -47,6 +47,12 @@ def test_a_compressed_body_is_the_body(
         ("br", GOOD, 415, "content-encoding 'br' is not read here"),
         ("gzip, gzip", GOOD, 415, "send gzip, deflate or neither"),
         ("gzip", GOOD, 400, "the body is not gzip"),
+        (
+            "gzip",
+            gzip.compress(GOOD).decode(errors="replace").encode(),
+            400,
+            "send no Content-Type",
+        ),
         ("deflate", gzip.compress(GOOD), 400, "the body is not deflate"),
         ("gzip", gzip.compress(GOOD)[:-1], 400, "its gzip does not end"),
         ("gzip", gzip.compress(GOOD)[:-8] + bytes(8), 400, "the body is not gzip"),
