@@ -1,5 +1,7 @@
 """A .keras or .h5 file -> a Keras model -> a SavedModel, as TensorFlow's converter wants it."""
 
+import errno
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -71,6 +73,8 @@ def export(model: Any, folder: Path) -> dict[str, str]:  # noqa: ANN401  see rea
         archive.write_out(folder, verbose=False)
         return {_place(index): name for index, name in enumerate(_output_names(model))}
     except Exception as error:  # layers raise whatever they like
+        if os.strerror(errno.ENOSPC) in str(error):  # TensorFlow's own error is none of the system
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
         raise ModelError(f"Keras cannot export it: {first_sentence(error)}") from error
 
 

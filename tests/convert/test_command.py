@@ -1,6 +1,7 @@
 """The command line as a process: what it prints, writes and exits with."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -117,3 +118,22 @@ def test_stopped_run_leaves_nothing(tmp_path: Path) -> None:
         rest: Any = process.stderr.read()
     assert (143, "") == (process.returncode, rest)
     assert [] == list(tmp_path.iterdir())
+
+
+def test_same_bytes_from_another_place(
+    converted: dict[str, Path], zoo: Any, tmp_path: Path
+) -> None:
+    """Another working directory and another hash seed give the same bytes, to the last one."""
+    recipe = "dynamic_wi8_afp32"
+    command = [sys.executable, "-m", "convert", str(zoo.keras), "--recipe", recipe]
+    subprocess.run(
+        [*command, "--calibration", str(zoo.calibration), "--out", str(tmp_path / "out")],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONHASHSEED": "7", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        timeout=300,
+        check=True,
+    )
+    for name in ("model.tflite", "model.json"):
+        here = converted[recipe].parent / name
+        assert here.read_bytes() == (tmp_path / "out" / name).read_bytes()
