@@ -68,7 +68,7 @@ def test_evaluation_is_held_out(trainer: ModuleType, evaluation: Any) -> None:
 @pytest.mark.parametrize("digit", DIGITS)
 def test_sample_is_a_row_of_the_evaluation(evaluation: Any, digit: int) -> None:
     """samples/N.png, read as the card says, is bit for bit a held-out picture of digit N."""
-    picture = card.read(FOLDER / "model.yaml").picture
+    picture = card.read(FOLDER / "model.yaml", {}).picture
     assert picture is not None
     low, high = picture.range
     with Image.open(FOLDER / "samples" / f"{digit}.png") as image:
