@@ -1,4 +1,6 @@
-"""Calibration and evaluation data: .npz files, arrays by input name (or `x`) and targets `y`.
+"""Calibration, evaluation and training data: arrays by input name (or `x`) and targets `y`.
+
+An .npz file holds them as they are, a .csv file one row a line, a folder one picture a row.
 
 Where a model has several outputs, the targets are called `y_` and the output they belong to.
 """
@@ -13,8 +15,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from convert import pictures, table
+from convert.card import Picture
 from convert.errors import DataError
-from convert.signature import FREE, Signature
+from convert.signature import FREE, Signature, TensorSpec
 
 Array = npt.NDArray[Any]
 INPUT_ALIAS = "x"
@@ -31,12 +35,15 @@ class Examples:
         inputs: By name; all with the same number of rows.
         targets: One row for each, or None (calibration data needs none).
         output: Whose targets they are; None before they are held against a model.
+        typed: Whether dtypes and shapes are the author's. What a .csv file or a picture holds are
+            plain numbers, which become what the model takes.
     """
 
     path: Path
     inputs: dict[str, Array]
     targets: Array | None
     output: str | None = None
+    typed: bool = True
 
     @property
     def rows(self) -> int:
@@ -44,20 +51,32 @@ class Examples:
         return len(next(iter(self.inputs.values())))
 
 
-def read(path: Path, *, with_targets: bool) -> Examples:
-    """Reads an .npz file. Pickled objects in it are refused, not run.
+def read(path: Path, *, with_targets: bool, picture: Picture | None = None) -> Examples:
+    """Reads a file or folder. Pickled objects in an .npz file are refused, not run.
+
+    Args:
+        path: An .npz or .csv file, or a folder of pictures (which have no targets).
+        with_targets: Whether there must be some.
+        picture: How a picture becomes an input; needed for a folder.
 
     Raises:
         DataError: It cannot be read, holds something that is not numbers, lacks `y` where targets
             are wanted, or its arrays differ in length.
     """
-    arrays = _arrays(path)
+    typed = not (path.is_dir() or path.suffix.lower() == ".csv")
+    arrays = _arrays(path) if typed else _numbers(path, picture)
     targets = arrays.pop(TARGETS, None)
     if with_targets and targets is None and not any(it.startswith(TARGETS_OF) for it in arrays):
         raise DataError(f"{path}: no array {TARGETS!r} (the targets); it holds {_names(arrays)}")
     if not arrays:
         raise DataError(f"{path}: no inputs: expected an array {INPUT_ALIAS!r}, or one per input")
-    everything = {**arrays, **({} if targets is None else {TARGETS: targets})}
+    _check(path, {**arrays, **({} if targets is None else {TARGETS: targets})})
+    if not typed and targets is not None and (targets == targets.round()).all():
+        targets = targets.astype(np.int64)
+    return Examples(path=path, inputs=arrays, targets=targets, typed=typed)
+
+
+def _check(path: Path, everything: dict[str, Array]) -> None:
     for name, array in everything.items():
         if array.dtype.kind not in "fiub":
             raise DataError(f"{path}: array {name!r} is of dtype {array.dtype}: expected numbers")
@@ -69,7 +88,6 @@ def read(path: Path, *, with_targets: bool) -> Examples:
     if len(set(lengths.values())) > 1:
         counts = ", ".join(f"{name} {count}" for name, count in lengths.items())
         raise DataError(f"{path}: arrays differ in length ({counts}): expected one row for each")
-    return Examples(path=path, inputs=arrays, targets=targets)
 
 
 def fit(examples: Examples, signature: Signature) -> Examples:
@@ -93,7 +111,7 @@ def fit(examples: Examples, signature: Signature) -> Examples:
         )
     fitted = {}
     for spec in signature.inputs:
-        array = inputs[spec.name]
+        array = inputs[spec.name] if examples.typed else _typed(inputs[spec.name], spec)
         sizes = zip(array.shape[1:], spec.shape[1:], strict=False)
         if array.ndim != len(spec.shape) or any(size not in (at, FREE) for at, size in sizes):
             row = list(spec.shape[1:])
@@ -143,6 +161,14 @@ def _prefixed(names: Iterable[str]) -> list[str]:
     return [TARGETS_OF + name for name in names]
 
 
+def _typed(array: Array, spec: TensorSpec) -> Array:
+    """Plain numbers in the dtype and the number of dimensions that the model takes."""
+    if array.ndim == len(spec.shape) + 1 and array.shape[-1] == 1:
+        array = array[..., 0]  # a gray picture has a channel, and not every model one for it
+    whole = np.dtype(spec.client_dtype).kind in "iu" and (array == array.round()).all()
+    return array.astype(np.int64 if whole else np.float64)
+
+
 def _same_kind(array: Array, dtype: str) -> bool:
     """Whether the numbers mean the same in the dtype: floats for floats, integers that fit."""
     wanted = np.dtype(dtype)
@@ -150,6 +176,11 @@ def _same_kind(array: Array, dtype: str) -> bool:
         bounds = np.iinfo(wanted)
         return bool(array.min() >= bounds.min and array.max() <= bounds.max)
     return array.dtype.kind == wanted.kind
+
+
+def _numbers(path: Path, picture: Picture | None) -> dict[str, Array]:
+    """What has no dtypes of its own."""
+    return {INPUT_ALIAS: pictures.read(path, picture)} if path.is_dir() else {**table.read(path)}
 
 
 def _arrays(path: Path) -> dict[str, Array]:

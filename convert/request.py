@@ -97,7 +97,7 @@ def build(model: Path, options: Options, fetched: Mapping[str, Path] | None = No
         card=about,
         wanted=options.recipe,
         plan=plan,
-        calibration=_read(about.calibration, with_targets=False),
+        calibration=_read(about.calibration, with_targets=False, picture=about.picture),
         evaluation=_read(about.evaluation, with_targets=True),
         training=_read(about.training, with_targets=True),
         budget=limits,
@@ -105,8 +105,12 @@ def build(model: Path, options: Options, fetched: Mapping[str, Path] | None = No
     )
 
 
-def _read(path: Path | None, *, with_targets: bool) -> Examples | None:
-    return None if path is None else data.read(path, with_targets=with_targets)
+def _read(
+    path: Path | None, *, with_targets: bool, picture: Picture | None = None
+) -> Examples | None:
+    if path is None:
+        return None
+    return data.read(path, with_targets=with_targets, picture=picture)
 
 
 def judged_by(about: Card, found: Task) -> tuple[Task, Metric]:
