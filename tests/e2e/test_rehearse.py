@@ -46,7 +46,8 @@ def test_release_and_rollback(tmp_path: Path) -> None:
             told = rehearsal.communicate(timeout=TIMEOUT_SECONDS)[0]
         finally:
             if rehearsal.poll() is None:
-                rehearsal.send_signal(signal.SIGINT)
+                # To what it runs too, as a terminal would: an `up` that goes on would block `down`.
+                os.killpg(rehearsal.pid, signal.SIGINT)
                 rehearsal.communicate(timeout=CLEAN_UP_SECONDS)
     assert rehearsal.returncode == 0, told
     places = [told.index(line) for line in TOLD]
