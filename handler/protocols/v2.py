@@ -109,7 +109,7 @@ def parse(
             )
         if size > len(tail):
             raise BadRequestError(
-                f"input '{name}' has binary_data_size {size:.9g}, but {len(tail)} bytes are left "
+                f"input '{name}' has binary_data_size {size}, but {len(tail)} bytes are left "
                 "in the body"
             )
         tensors[name] = Tensor(_dtype(entry, name), _shape(entry, name), tail[:size])
@@ -268,8 +268,10 @@ def _binary_size(entry: dict[str, Any], name: str) -> int | None:
         raise BadRequestError(f"input '{name}' has {has} binary_data_size; send one of them")
     if size is None:
         return None
-    if type(size) is not int or size < 0:
-        raise BadRequestError(f"binary_data_size of input '{name}' is not a number of bytes")
+    if type(size) is not int or not 0 <= size < _MAX_SIZE:
+        raise BadRequestError(
+            f"binary_data_size of input '{name}' is not a number of bytes, from 0 to {_MAX_SIZE - 1}"
+        )
     return size
 
 

@@ -298,6 +298,7 @@ def _with(entry: Mapping[str, Any], **changes: Any) -> dict[str, Any]:
         (_with(A, parameters={"shared_memory_region": "x"}), "shared memory"),
         (_with(A, parameters={"binary_data_size": 8}), "both 'data' and binary_data_size"),
         (_with(A, data=None, parameters={"binary_data_size": -8}), "not a number of bytes"),
+        (_with(A, data=None, parameters={"binary_data_size": 10**400}), "not a number of bytes"),
         (_with(A, data=None, parameters={"binary_data_size": True}), "not a number of bytes"),
         (_with(A, data=None, parameters={"binary_data_size": 8}), "has no header Inference-"),
         ({**GOOD, "id": 5}, "'id' is not a string"),
