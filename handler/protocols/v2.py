@@ -270,7 +270,7 @@ def _binary_size(entry: dict[str, Any], name: str) -> int | None:
         return None
     if type(size) is not int or not 0 <= size < _MAX_SIZE:
         raise BadRequestError(
-            f"binary_data_size of input '{name}' is not a number of bytes, from 0 to {_MAX_SIZE - 1}"
+            f"binary_data_size of input '{name}' is not a number of bytes below {_MAX_SIZE}"
         )
     return size
 
