@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from handler.errors import NotFoundError
-from handler.messages import Response
+from handler.errors import BadRequestError, NotFoundError
+from handler.messages import JSON, Response
 from handler.protocols import v2
 from handler.routes import allow, check_model, ok, read_body, run
 
@@ -52,7 +52,14 @@ def answer(request: Request, predictor: Predictor, record: Record) -> Response |
 
 def _infer(request: Request, predictor: Predictor, record: Record) -> Response:
     body = read_body(request)
-    tensors, wish = v2.parse(body, request.headers.get(_LENGTH), predictor.manifest)
+    before = request.headers.get(_LENGTH)
+    if before is not None and request.media == JSON and not before.strip(" 0"):
+        # Text of the right length would pass for numbers.
+        raise BadRequestError(
+            f"{_LENGTH} is 0, so the body is bare bytes, but content-type says {JSON}; "
+            "send application/octet-stream"
+        )
+    tensors, wish = v2.parse(body, before, predictor.manifest)
     answers = run(tensors, predictor, record)
     rendered, length = v2.render(answers, wish, predictor.manifest)
     if length is None:

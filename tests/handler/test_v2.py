@@ -146,6 +146,16 @@ def test_a_length_of_zero_makes_the_body_one_tensor(
     assert ([1, 10], 3) == (answer["outputs"][0]["shape"], scores.index(max(scores)))
 
 
+def test_json_is_never_taken_for_a_bare_tensor(digits_service: Service) -> None:
+    """A length of zero beside a content type of JSON is a 400, however many bytes there are."""
+    headers = {"inference-header-content-length": "0", "content-type": "application/json"}
+
+    response = _send(digits_service, b"{}".ljust(256), headers, "/v2/models/digits/infer")
+
+    assert 400 == response.status
+    assert b"send application/octet-stream" in response.body
+
+
 def test_parameters_left_to_the_server_change_nothing(tiny_service: Service) -> None:
     """Clients send sequence ids, priorities, timeouts and nulls."""
     extra = {"id": None, "outputs": None, "model_name": "tiny"}
