@@ -7,10 +7,14 @@ first event, and a model that cannot be served fails the initialisation with its
 from __future__ import annotations
 
 import binascii
+import gc
 import os
 from time import monotonic
 
-from handler.model_file import map_model
+# What is imported and loaded from here on stays: looking through it for garbage is time lost.
+gc.disable()
+
+from handler.model_file import map_model  # noqa: E402
 
 # A large model is hashed while everything else is imported.
 FILE = map_model(os.environ) if os.environ.get("MODEL_BACKEND", "litert") == "litert" else None
@@ -24,6 +28,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 SERVICE = open_service(os.environ, FILE)
+gc.freeze()
+gc.enable()
 
 
 def read_event(

@@ -52,21 +52,25 @@ convert = model._convert
 
 
 @functools.cache
-def check(*arguments: str) -> tuple[int, str, str]:
+def ask(*arguments: str, remote: bool) -> tuple[int, str, str]:
     """What the converter says of a model, asked once: no file changes between jobs."""
-    return convert(list(arguments))
+    return convert(list(arguments), remote=remote)
 
 
-def convert_or_check(arguments: list[str], *, show: bool = False) -> tuple[int, str, str]:
+def convert_or_ask(
+    arguments: list[str], *, show: bool = False, remote: bool = False
+) -> tuple[int, str, str]:
     """The converter, as the program calls it."""
-    return check(*arguments) if "--check" in arguments else convert(arguments, show=show)
+    if "--check" in arguments or "--digest" in arguments:
+        return ask(*arguments, remote=remote)
+    return convert(arguments, show=show, remote=remote)
 
 
 def main() -> None:
     """Answer every job, in order; what is printed on the way goes to stderr."""
     out, sys.stdout = sys.stdout, sys.stderr
     home = Home.default()
-    with home.locked(), patch.object(model, "_convert", convert_or_check):
+    with home.locked(), patch.object(model, "_convert", convert_or_ask):
         json.dump([answer(home, job) for job in json.load(sys.stdin)], out)
 
 

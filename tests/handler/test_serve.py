@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -74,8 +74,11 @@ def ping(client: socket.socket) -> None:
 
 
 def _sockets(pid: int) -> int:
-    links = (entry.readlink() for entry in Path(f"/proc/{pid}/fd").iterdir())
-    return sum(link.name.startswith("socket:") for link in links)
+    count = 0
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed since it was listed
+            count += entry.readlink().name.startswith("socket:")
+    return count
 
 
 @pytest.fixture
