@@ -106,6 +106,8 @@ def _start_ours(model: BenchModel, port: int, variant: str, folder: Path) -> Sta
         environment={
             "MODEL_DIR": str(PROJECT / model.artifact),
             "LITERT_LIBRARY": str(library),
+            # No line a request: the peers' access logs are off as well.
+            "TELEMETRY": "off",
         },
         folder=PROJECT,
     )
