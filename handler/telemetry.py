@@ -117,6 +117,8 @@ class Record:
 
     def lap(self, name: str) -> None:
         """Note the milliseconds since the last lap as `name`."""
+        if self._telemetry.level == "off":
+            return
         now = perf_counter()
         self.fields[name] = round((now - self._mark) * 1000, 3)
         self._mark = now

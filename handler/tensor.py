@@ -51,6 +51,7 @@ _SUSPECTS = {
 }
 # Significant digits that may do for a value, and those that always do.
 _DIGITS = {"float16": range(3, 6), "float32": range(7, 10)}
+_LISTS = {list}
 _JSON_NAMES = {
     "str": "a string",
     "bool": "a boolean",
@@ -193,7 +194,7 @@ def from_nested(value: object, spec: TensorSpec) -> Tensor:
     shape: list[int] = []
     level: list[Any] = [value]
     for _ in spec.shape:
-        if set(map(type, level)) - {list}:
+        if set(map(type, level)) != _LISTS and level:
             raise _error(spec, f"expected a list{_at(level, shape, list)}")
         lengths = set(map(len, level))
         if len(lengths) > 1:
@@ -240,16 +241,17 @@ def zeros(spec: TensorSpec) -> Tensor:
 
 def _shortest(tensor: Tensor) -> list[float]:
     """Floats whose text is short and gives back the same bits: 0.1, not 0.10000000149011612."""
-    values = tensor.values
+    values = tensor.tolist()
     few, *more = _DIGITS[tensor.dtype]
-    short = [float(f"{value:.{few}g}") for value in values]
+    short = [float(few % value) for value in values]
     for digits in more:
-        again = Tensor.of(tensor.dtype, tensor.shape, short)
-        if again.data == tensor.data:
+        again = Tensor.of(tensor.dtype, tensor.shape, short).tolist()
+        if again == values:
             break
-        for i, (got, want) in enumerate(zip(again.values, values, strict=True)):
-            if got != want:
-                short[i] = float(f"{want:.{digits}g}")
+        short = [
+            near if got == want else float(digits % want)
+            for near, got, want in zip(short, again, values, strict=True)
+        ]
     return short
 
 
