@@ -50,7 +50,7 @@ _SUSPECTS = {
     "float64": b"\x7f\xff",
 }
 # Significant digits that may do for a value, and those that always do.
-_DIGITS = {"float16": range(3, 6), "float32": range(7, 10)}
+_DIGITS = {"float16": ("%.3g", "%.4g", "%.5g"), "float32": ("%.7g", "%.8g", "%.9g")}
 _LISTS = {list}
 _JSON_NAMES = {
     "str": "a string",
