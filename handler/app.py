@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 SERVICE = open_service(os.environ, FILE)
-gc.freeze()
 gc.enable()
 
 
