@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from bench.readme import replace_section
 from bench.zoo import ZOO
 
@@ -84,8 +86,7 @@ def _made(name: str) -> Path:
 def _converted(name: str, folder: Path) -> tuple[dict[str, Any], Path]:
     out = WORK / "out" / name
     print(f"converting {name} ...", file=sys.stderr, flush=True)
-    card = folder / "model.yaml"
-    judged = "evaluation:" in card.read_text() or '"evaluation"' in card.read_text()
+    judged = "evaluation" in yaml.safe_load((folder / "model.yaml").read_text(encoding="utf-8"))
     _run("convert", str(folder), "--out", str(out), *([] if judged else ["--recipe", UNJUDGED]))
     report: dict[str, Any] = json.loads((out / "report.json").read_text())
     return report, folder / "model.keras"

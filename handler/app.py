@@ -27,8 +27,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-SERVICE = open_service(os.environ, FILE)
-gc.enable()
+try:
+    SERVICE = open_service(os.environ, FILE)
+finally:
+    gc.enable()
 
 
 def read_event(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import gc
 import os
 from pathlib import Path
 
@@ -20,14 +18,3 @@ def tree(process: int) -> list[int]:
     """A process and all that it started, and what those started."""
     children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
     return [process, *(found for child in children for found in tree(int(child)))]
-
-
-def settled() -> int:
-    """Bytes of resident memory of this process once its garbage is gone.
-
-    A process that has run a thousand other tests collects seldom, and gives freed memory back later
-    still: neither is growth.
-    """
-    gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)
-    return resident()

@@ -1,6 +1,7 @@
 """API Gateway's events in, its answers out."""
 
 import base64
+import gc
 import gzip
 import importlib
 import json
@@ -205,3 +206,15 @@ def test_a_bad_model_fails_the_import(
 
     with pytest.raises(StartupError, match="MODEL_DIR names its folder"):
         importlib.reload(app)
+
+
+def test_a_start_that_fails_leaves_garbage_collection_on(
+    app: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    """It is off only while the model is loaded, however that ends."""
+    monkeypatch.setenv("MODEL_DIR", str(tmp_path))
+
+    with pytest.raises(StartupError):
+        importlib.reload(app)
+
+    assert gc.isenabled()
