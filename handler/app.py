@@ -19,7 +19,6 @@ from handler.model_file import map_model  # noqa: E402
 # A large model is hashed while everything else is imported.
 FILE = map_model(os.environ) if os.environ.get("MODEL_BACKEND", "litert") == "litert" else None
 
-from handler import base64_body  # noqa: E402
 from handler.errors import BadRequestError  # noqa: E402
 from handler.service import Request, Response, error_response, open_service  # noqa: E402
 
@@ -61,6 +60,8 @@ def read_event(
     # A lone surrogate is refused later, as a body that is not UTF-8.
     body = (event.get("body") or "").encode("utf-8", "surrogatepass")
     if event.get("isBase64Encoded"):
+        from handler import base64_body  # JSON never needs it
+
         try:
             body = base64_body.decode(body)
         except ValueError as error:

@@ -8,6 +8,7 @@ what is run: LiteRT is given the same memory, not the path.
 from __future__ import annotations
 
 import mmap
+import sys
 from threading import Thread
 
 from handler.errors import StartupError
@@ -88,12 +89,12 @@ def _builtin_sha256() -> Callable[[Any], Any]:
     hashlib itself loads OpenSSL, 3 ms and 3 MB: too much for a small file, and soon won back by its
     tenfold speed for a large one.
     """
-    for module in ("_sha2", "_sha256"):  # since Python 3.12, and before
-        try:
-            found: Callable[[Any], Any] = __import__(module).sha256
-        except ImportError:
-            continue
-        return found
-    from hashlib import sha256
+    # Its name since Python 3.12, and before; to look for the wrong one first takes 0.1 ms.
+    module = "_sha2" if sys.version_info >= (3, 12) else "_sha256"
+    try:
+        found: Callable[[Any], Any] = __import__(module).sha256
+    except ImportError:  # Python was built without it
+        from hashlib import sha256
 
-    return sha256
+        return sha256
+    return found

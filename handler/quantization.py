@@ -4,15 +4,64 @@ from __future__ import annotations
 
 from array import array
 
+from handler.errors import StartupError
 from handler.tensor import TYPECODES, Tensor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from handler.manifest import Signature
     from handler.tensor import TensorSpec
 
 _REMEMBERED = 65_536
 LIMITS = {"int8": (-128, 127), "uint8": (0, 255), "int16": (-32768, 32767)}
 """The dtypes that a quantized input or output can have, and the least and greatest of each."""
+
+
+class Translator:
+    """One signature whose inputs or outputs the model holds as integers, while clients say floats.
+
+    Args:
+        signature: It.
+
+    Raises:
+        StartupError: One of its tensors is quantized as a dtype that none of ours is.
+    """
+
+    def __init__(self, signature: Signature) -> None:
+        self._signature = signature
+        for spec in (*signature.inputs, *signature.outputs):
+            if spec.quantization is not None and spec.dtype not in LIMITS:
+                raise StartupError(f"model.json: '{spec.name}' is quantized as {spec.dtype}")
+        self._quantizers = {
+            spec.name: Quantizer(spec) for spec in signature.inputs if spec.quantization is not None
+        }
+
+    def run(
+        self,
+        tensors: Mapping[str, Tensor],
+        model: Callable[[Mapping[str, Tensor]], dict[str, Tensor]],
+    ) -> dict[str, Tensor]:
+        """Run the model on integers.
+
+        Args:
+            tensors: Checked inputs.
+            model: Answers integers with integers.
+
+        Returns:
+            Floats; but integers, where a quantized input came as integers itself.
+        """
+        own = dict(tensors)
+        raw = False
+        for name, quantizer in self._quantizers.items():
+            quantized = quantizer.quantize(own[name])
+            raw = raw or quantized is own[name]
+            own[name] = quantized
+        answers = model(own)
+        if raw:
+            return answers
+        return {spec.name: dequantize(answers[spec.name], spec) for spec in self._signature.outputs}
 
 
 class Quantizer(dict[float, int]):

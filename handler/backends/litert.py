@@ -9,7 +9,6 @@ from handler import golden
 from handler.errors import LiteRtError, StartupError
 from handler.litert import Model, Port
 from handler.litert_library import Library
-from handler.quantization import LIMITS, Quantizer, dequantize
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 
     from handler.manifest import Manifest, Signature
     from handler.model_file import ModelFile
+    from handler.quantization import Translator
     from handler.tensor import Tensor, TensorSpec
 
 _MEGABYTES_PER_CPU = 1769  # AWS: a function with 1,769 MB has the equivalent of one vCPU
@@ -47,11 +47,11 @@ class LiteRtBackend:
         for name, signature in manifest.signatures.items():
             _check_ports("input", self._model.inputs(name), signature.inputs)
             _check_ports("output", self._model.outputs(name), signature.outputs)
-        self._quantizers = {
-            (name, spec.name): Quantizer(spec)
+        # Integers inside, floats outside: few files are so, and the others need not know how.
+        self._translators = {
+            name: _translator(signature)
             for name, signature in manifest.signatures.items()
-            for spec in signature.inputs
-            if spec.quantization is not None
+            if any(spec.quantization for spec in (*signature.inputs, *signature.outputs))
         }
         self._lock = Lock()
         golden.check(self, manifest)
@@ -66,19 +66,15 @@ class LiteRtBackend:
             BadRequestError: The model cannot run on this combination of shapes.
             LiteRtError: LiteRT failed.
         """
-        own = dict(tensors)
-        raw = False
-        for spec in signature.inputs:
-            if spec.quantization is not None:
-                raw = raw or own[spec.name].dtype == spec.dtype
-                quantizer = self._quantizers[signature.name, spec.name]
-                own[spec.name] = quantizer.quantize(own[spec.name])
+        translator = self._translators.get(signature.name)
+        if translator is not None:
+            return translator.run(tensors, lambda own: self._run(own, signature))
+        return self._run(tensors, signature)
+
+    def _run(self, tensors: Mapping[str, Tensor], signature: Signature) -> dict[str, Tensor]:
         with self._lock:
-            results = self._model.run(signature.name, own)
-        return {
-            spec.name: results[spec.name] if raw else dequantize(results[spec.name], spec)
-            for spec in signature.outputs
-        }
+            results = self._model.run(signature.name, tensors)
+        return {spec.name: results[spec.name] for spec in signature.outputs}
 
     def close(self) -> None:
         """Free the model."""
@@ -114,6 +110,9 @@ def _check_ports(side: str, ports: Sequence[Port], specs: Sequence[TensorSpec]) 
         raise StartupError(
             f"model.json's {side}s {declared} are not model.tflite's {actual}: run convert again"
         )
-    for spec in specs:
-        if spec.quantization is not None and spec.dtype not in LIMITS:
-            raise StartupError(f"model.json: '{spec.name}' is quantized as {spec.dtype}")
+
+
+def _translator(signature: Signature) -> Translator:
+    from handler.quantization import Translator
+
+    return Translator(signature)
