@@ -41,6 +41,7 @@ if settings.backend is Backend.SAGEMAKER:
             max_instances=settings.endpoint.max_instances,
             invocations_per_instance=settings.endpoint.invocations_per_instance,
             log_retention=settings.function.log_retention,
+            telemetry=settings.function.telemetry,
         ),
     )
 
@@ -60,6 +61,8 @@ function = PredictionFunction(
         endpoint_arn=endpoint.endpoint_arn if endpoint else None,
         provisioned_concurrency=settings.function.provisioned_concurrency,
         snap_start=settings.function.snap_start,
+        threads=settings.function.threads,
+        telemetry=settings.function.telemetry,
     ),
 )
 

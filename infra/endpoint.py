@@ -28,6 +28,7 @@ class ModelEndpointArgs:
         max_instances: Most instances.
         invocations_per_instance: Requests a minute one instance should get.
         log_retention: Days.
+        telemetry: metrics, log or off.
     """
 
     endpoint_name: str
@@ -41,6 +42,7 @@ class ModelEndpointArgs:
     max_instances: int = 2
     invocations_per_instance: int = 600
     log_retention: int = 30
+    telemetry: str = "metrics"
 
 
 class ModelEndpoint(pulumi.ComponentResource):
@@ -86,7 +88,7 @@ class ModelEndpoint(pulumi.ComponentResource):
             execution_role_arn=role.arn,
             primary_container={
                 "image": args.image_uri,
-                "environment": {"MODEL_BACKEND": "litert"},
+                "environment": {"MODEL_BACKEND": "litert", "TELEMETRY": args.telemetry},
             },
             # A model needs nobody else; serverless endpoints cannot be told so.
             enable_network_isolation=args.kind == "instances",

@@ -28,6 +28,8 @@ class PredictionFunctionArgs:
         endpoint_arn: The same, as the one endpoint the function may call.
         provisioned_concurrency: Instances kept warm; 0 for none.
         snap_start: Whether versions start from a snapshot.
+        threads: Of one prediction, with backend litert; 0 for one per whole core.
+        telemetry: metrics, log or off.
     """
 
     function_name: str
@@ -43,6 +45,8 @@ class PredictionFunctionArgs:
     endpoint_arn: pulumi.Input[str] | None = None
     provisioned_concurrency: int = 0
     snap_start: bool = False
+    threads: int = 0
+    telemetry: str = "metrics"
 
 
 class PredictionFunction(pulumi.ComponentResource):
@@ -138,7 +142,12 @@ class PredictionFunction(pulumi.ComponentResource):
 
 def _environment(args: PredictionFunctionArgs) -> dict[str, pulumi.Input[str]]:
     """The handler's settings; those of other backends are left out, as it has no use for them."""
-    variables: dict[str, pulumi.Input[str]] = {"MODEL_BACKEND": args.backend}
+    variables: dict[str, pulumi.Input[str]] = {
+        "MODEL_BACKEND": args.backend,
+        "TELEMETRY": args.telemetry,
+    }
+    if args.threads:
+        variables["MODEL_THREADS"] = str(args.threads)
     if args.backend != "litert":
         variables["BACKEND_TIMEOUT_MS"] = str(_backend_milliseconds(args.timeout))
     if args.backend_url:

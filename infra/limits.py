@@ -4,6 +4,7 @@ Checked here, in preview, because AWS would refuse the same values minutes later
 """
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,10 @@ RETENTION_DAYS = (
 )
 # The gateway gives up at 30 s and answers 503 itself; below it, the handler's own error gets out.
 LONGEST_TIMEOUT = 29
+# Lambda's: what one core costs in memory, and how many there are at most.
+MEGABYTES_PER_CORE = 1769
+MOST_CORES = 6
+MOST_MEMORY = 10_240
 ACCOUNT = re.compile(r"\d{12}")
 # AWS's own processors carry a g after the generation: ml.c6g, ml.m7gd; but ml.g5 is a GPU.
 GRAVITON = re.compile(r"ml\.[a-z]+\d+g[a-z]*\.")
@@ -60,7 +65,7 @@ def image(image: "settings.ImageSettings") -> Iterator[str]:
 
 def function(function: "settings.FunctionSettings") -> Iterator[str]:
     """`function.*`, by Lambda's limits."""
-    yield from _between("function.memory", function.memory, 128, 10_240, "MB")
+    yield from _between("function.memory", function.memory, 128, MOST_MEMORY, "MB")
     yield from _between("function.timeout", function.timeout, 1, LONGEST_TIMEOUT, "s")
     yield from _between("function.ephemeralStorage", function.ephemeral_storage, 512, 10_240, "MB")
     yield from _between(
@@ -72,6 +77,17 @@ def function(function: "settings.FunctionSettings") -> Iterator[str]:
             f"{', '.join(map(str, RETENTION_DAYS))} days"
         )
     yield from _one_of("function.architecture", function.architecture, ("arm64", "x86_64", "host"))
+    yield from _one_of("function.telemetry", function.telemetry, ("metrics", "log", "off"))
+    most = min(MOST_CORES, math.ceil(function.memory / MEGABYTES_PER_CORE))
+    if not 0 <= function.threads <= MOST_CORES:
+        yield from _between("function.threads", function.threads, 0, MOST_CORES)
+    elif function.threads > most:
+        yield (
+            f"function.threads is {function.threads} and function.memory {function.memory} MB; a "
+            f"core comes with each {MEGABYTES_PER_CORE} MB, and threads that share one wait for "
+            f"each other: set function.threads to {most} at most, or function.memory to "
+            f"{min(function.threads * MEGABYTES_PER_CORE, MOST_MEMORY)}"
+        )
 
 
 def api(api: "settings.ApiSettings") -> Iterator[str]:
@@ -144,6 +160,11 @@ def combinations(
     if backend != "http" and backend_url:
         yield (
             f"backendUrl is set and backend is {backend}; set backend to http, or remove backendUrl"
+        )
+    if backend != "litert" and function.threads:
+        yield (
+            f"function.threads is {function.threads} and backend is {backend}, which computes "
+            "elsewhere; set backend to litert, or remove function.threads"
         )
     if api.auth == "jwt" and not api.jwt_audiences:
         yield "api.auth is jwt and api.jwtAudiences is empty; expected at least one audience"

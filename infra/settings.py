@@ -46,6 +46,18 @@ class Backend(StrEnum):
     HTTP = "http"
 
 
+class Telemetry(StrEnum):
+    """What a request leaves in the log.
+
+    `METRICS` is a line that CloudWatch makes metrics of, each of them paid for; `LOG` is the line
+    without metrics; `OFF` is nothing.
+    """
+
+    METRICS = "metrics"
+    LOG = "log"
+    OFF = "off"
+
+
 class EndpointKind(StrEnum):
     """How a SageMaker endpoint is paid for: per request (`SERVERLESS`) or per `INSTANCES` hour."""
 
@@ -84,6 +96,8 @@ class FunctionSettings:
     log_retention: int = 30
     provisioned_concurrency: int = 0
     snap_start: bool = False
+    threads: int = 0
+    telemetry: str = Telemetry.METRICS.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -247,6 +247,20 @@ CASES = [
         also={"image.pythonVersion": "3.13"},
         changes=[*NEW_CONTEXT, *new_version("imageUri", "snapStart")],
     ),
+    Case(key="function.threads", value="1", changes=new_version("environment")),
+    Case(key="function.threads", value="1", base="http", error="computes elsewhere"),
+    Case(key="function.telemetry", value="off", changes=new_version("environment")),
+    # A model's environment is part of what it is.
+    Case(
+        key="function.telemetry",
+        value="log",
+        base="serverless",
+        changes=[
+            "replace Model endpoint: primaryContainer",
+            *NEW_CONFIGURATION,
+            *new_version("environment"),
+        ],
+    ),
     Case(
         key="api.auth",
         value="iam",

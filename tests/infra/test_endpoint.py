@@ -33,9 +33,8 @@ def make(deploy: Any) -> Any:
 
 def test_same_image(make: Any) -> None:
     """SageMaker runs the function's very image, and computes inside it."""
-    assert {"image": URI, "environment": {"MODEL_BACKEND": "litert"}} == make().cloud.one("Model")[
-        "primaryContainer"
-    ]
+    told = {"MODEL_BACKEND": "litert", "TELEMETRY": "metrics"}
+    assert {"image": URI, "environment": told} == make().cloud.one("Model")["primaryContainer"]
 
 
 def test_serverless(make: Any) -> None:

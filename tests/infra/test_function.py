@@ -40,7 +40,7 @@ def test_defaults(make: Any) -> None:
         "memorySize": 1769,
         "timeout": 28,
         "ephemeralStorage": {"size": 512},
-        "environment": {"variables": {"MODEL_BACKEND": "litert"}},
+        "environment": {"variables": {"MODEL_BACKEND": "litert", "TELEMETRY": "metrics"}},
         "loggingConfig": {"logFormat": "JSON", "logGroup": "/aws/lambda/digits"},
         "tracingConfig": {"mode": "Active"},
         "publish": True,
@@ -91,6 +91,7 @@ def test_sagemaker_backend(make: Any) -> None:
 
     assert {
         "MODEL_BACKEND": "sagemaker",
+        "TELEMETRY": "metrics",
         "SAGEMAKER_ENDPOINT": "digits",
         "BACKEND_TIMEOUT_MS": "25000",
     } == made.cloud.one("Function")["environment"]["variables"]
@@ -107,6 +108,7 @@ def test_http_backend(make: Any) -> None:
 
     assert {
         "MODEL_BACKEND": "http",
+        "TELEMETRY": "metrics",
         "BACKEND_URL": "https://models.example.com",
         "BACKEND_TIMEOUT_MS": "25000",
     } == made.cloud.one("Function")["environment"]["variables"]
@@ -119,6 +121,13 @@ def test_backend_may_take_less_than_the_function(make: Any, timeout: int, expect
 
     variables = made.cloud.one("Function")["environment"]["variables"]
     assert expected == variables["BACKEND_TIMEOUT_MS"]
+
+
+def test_threads_and_telemetry(make: Any) -> None:
+    """The handler is told of threads where they are set, and how much to write."""
+    assert {"MODEL_BACKEND": "litert", "TELEMETRY": "off", "MODEL_THREADS": "2"} == make(
+        threads=2, telemetry="off"
+    ).cloud.one("Function")["environment"]["variables"]
 
 
 def test_no_provisioned_concurrency(make: Any) -> None:

@@ -193,6 +193,7 @@ def test_endpoint_runs_the_same_image(run: Any) -> None:
     assert "thimble-dev-digits-serverless" == made.outputs["endpoint"]
     assert made.cloud.one("Function")["environment"]["variables"] == {
         "MODEL_BACKEND": "sagemaker",
+        "TELEMETRY": "metrics",
         "SAGEMAKER_ENDPOINT": "thimble-dev-digits-serverless",
         "BACKEND_TIMEOUT_MS": "25000",
     }

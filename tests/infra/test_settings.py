@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from convert.recipe import Scheme
+from handler.telemetry import _LEVELS
 from infra import config, settings
 from infra.errors import SettingsError
 from infra.settings import Backend, Settings
@@ -72,6 +73,11 @@ def test_described_settings_are_the_settings() -> None:
     described = {key: (entry["type"], entry["default"]) for key, entry in declared().items()}
 
     assert in_code() == described
+
+
+def test_telemetry_is_the_handlers() -> None:
+    """What may be set is what the handler's TELEMETRY takes."""
+    assert _LEVELS == tuple(settings.Telemetry)
 
 
 def test_described_recipes_are_the_converters() -> None:
@@ -165,6 +171,14 @@ def test_unknown_key_names_its_neighbour() -> None:
         ({"function": {"logRetention": 31}}, "function.logRetention is 31; CloudWatch knows"),
         ({"function": {"architecture": "riscv"}}, "expected arm64, x86_64 or host"),
         ({"function": {"snapStart": "maybe"}}, "expected true or false"),
+        ({"function": {"threads": 7}}, "function.threads is 7; expected 0 to 6"),
+        ({"function": {"threads": -1}}, "function.threads is -1; expected 0 to 6"),
+        (
+            {"function": {"threads": 2}},
+            "threads that share one wait for each other: set function.threads to 1 at most, or "
+            "function.memory to 3538",
+        ),
+        ({"function": {"telemetry": "on"}}, "function.telemetry is 'on'; expected metrics, log"),
         ({"function": "big"}, "function is 'big'; expected keys below it"),
         ({"api": {"throttleRate": 0}}, "api.throttleRate is 0; expected 1 to 10000 requests/s"),
         ({"api": {"throttleBurst": 5001}}, "expected 1 to 5000 requests"),
@@ -229,6 +243,14 @@ def test_values_out_of_range(own: dict[str, Any], expected: str) -> None:
                 "endpoint": {"kind": "instances", "instanceType": "ml.g5.xlarge"},
             },
             "choose a Graviton type",
+        ),
+        (
+            {
+                "backend": "http",
+                "backendUrl": "https://a.example",
+                "function": {"threads": 1},
+            },
+            "backend is http, which computes elsewhere; set backend to litert",
         ),
         ({"image": {"promoteFrom": "dev"}}, "this very stack"),
     ],
