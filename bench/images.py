@@ -24,7 +24,7 @@ from infra.card import Card
 from local import base
 from local.docker import docker
 from local.errors import DockerError
-from local.home import PROJECT, say
+from local.home import PROJECT, Home, say
 
 if TYPE_CHECKING:
     from bench.models import BenchModel
@@ -100,8 +100,7 @@ def base_image() -> str:
     total.update(str(groups["base"]).encode())
     name = f"{PREFIX}-base:{total.hexdigest()[:12]}"
     if not _exists(name):
-        base.ensure()
-        docker("tag", base.IMAGE, name)
+        docker("tag", base.ensure(Home.default()), name)
     return name
 
 

@@ -119,7 +119,7 @@ def _down(stack: LocalStack, *, discard: bool) -> None:
     if docker.stop(home):
         say("stopped the Docker daemon that was started here")
     elif docker.answers():
-        base.forget()
+        base.forget(home)
     home.remove()
     # What the program made on the way; every part of it is made again when it is missing.
     shutil.rmtree(PROJECT / ".build", ignore_errors=True)

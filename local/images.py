@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import subprocess
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from local import base
 from local.docker import docker, forget
 from local.errors import DockerError
 from local.home import say
@@ -18,8 +20,15 @@ if TYPE_CHECKING:
 TOKEN = "docker:index/image:Image"  # noqa: S105 - a type token
 
 
+@dataclass(frozen=True, slots=True)
 class Image:
-    """The docker provider's Image, as far as a program can tell the difference."""
+    """The docker provider's Image, as far as a program can tell the difference.
+
+    Attributes:
+        base_image: The tag that stands for `base.IMAGE` here.
+    """
+
+    base_image: str
 
     def check(self, name: str, olds: Properties, news: Properties) -> Properties:
         """Nothing to complete: the image's name is the program's."""
@@ -41,7 +50,10 @@ class Image:
         del resume
         build, name = news["build"], news["imageName"]
         say(f"     building {name} ...")
-        arguments = [f"--build-arg={k}={v}" for k, v in (build.get("args") or {}).items()]
+        arguments = [
+            f"--build-arg={key}={self.base_image if value == base.IMAGE else value}"
+            for key, value in (build.get("args") or {}).items()
+        ]
         command = ["build", "--quiet", f"--platform={build['platform']}", f"--tag={name}"]
         if _has_buildx():
             # An attestation would turn the image into an index, which Lambda refuses.

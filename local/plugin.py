@@ -203,7 +203,7 @@ def main(argv: list[str] | None = None) -> int:
 def _serve(home: Home, stack: str, terminal: TextIO) -> None:
     machine = _machine(home, stack)
     os.chdir(PROJECT)  # the program's paths are relative to it
-    types = {**aws.providers(machine), images.TOKEN: images.Image()}
+    types = {**aws.providers(machine), images.TOKEN: images.Image(base.tag(home))}
     with serving(Plugin(types, aws.functions_of(machine))) as port:
         attached = ",".join(f"{package}:{port}" for package in PACKAGES)
         settings = {"PULUMI_DEBUG_PROVIDERS": attached, **machine.environment()}
@@ -222,7 +222,7 @@ def _machine(home: Home, stack: str) -> Emulator:
     configuration(stack)  # an unknown stack starts no daemon
     with home.locked():
         docker.ensure(home)
-        base.ensure()
+        base.ensure(home)
         machine = emulator.ensure(home, stack)
         state = State(home.stack(stack) / "state.json")
     if state.boot == machine.boot and state.resources:

@@ -54,7 +54,7 @@ class LocalStack:
         """
         config = self.config  # an unknown stack starts no daemon
         docker.ensure(self.home)
-        base.ensure()
+        base.ensure(self.home)
         machine = emulator.ensure(self.home, self.name)
         state = self._state(machine)
         deployment = self._deployment(state, machine, preview=False)
@@ -171,7 +171,7 @@ class LocalStack:
     def _deployment(self, state: State, machine: Emulator, *, preview: bool) -> Deployment:
         return Deployment(
             state=state,
-            providers={**aws.providers(machine), images.TOKEN: images.Image()},
+            providers={**aws.providers(machine), images.TOKEN: images.Image(base.tag(self.home))},
             functions=aws.functions_of(machine),
             preview=preview,
             quiet=self.quiet,

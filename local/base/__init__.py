@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from local import docker
 from local.errors import DockerError
 from local.home import PROJECT, say
 
+if TYPE_CHECKING:
+    from local.home import Home
+
+# What a stack's settings call it. No image has this very name: each home builds from a tag of its
+# own, lest one checkout's `down` take away what another is about to build from.
 IMAGE = "thimble/lambda-python:3.11"
 AWS_IMAGE = "public.ecr.aws/lambda/python:3.11"
 REGISTRY = "https://public.ecr.aws/v2/"
@@ -31,27 +40,64 @@ ENVIRONMENT = {
 }
 
 
-def ensure() -> None:
-    """See to it that IMAGE exists: AWS's base image under our name, or the stand-in.
+def tag(home: Home) -> str:
+    """The name under which a home keeps the base image: whose it is, and what it is made of."""
+    return f"{IMAGE}-{_owner(home)}-{_recipe()}"
+
+
+def ensure(home: Home) -> str:
+    """See to it that the home's tag exists: AWS's base image, another home's, or the stand-in.
+
+    Returns:
+        The tag.
 
     Raises:
-        DockerError: Neither can be had; the message says what is missing.
+        DockerError: None can be had; the message says what is missing.
     """
-    if docker.docker("image", "ls", "--quiet", IMAGE).strip():
-        return
+    own = tag(home)
+    others = [name for name in _tags() if name.endswith(_recipe())]
+    if own in others:
+        return own
+    for other in others:
+        # Its owner may have taken it away since it was listed.
+        with suppress(DockerError):
+            docker.docker("tag", other, own)
+            return own
     if _reachable():
         say(f"pulling {AWS_IMAGE} ...")
         docker.docker("pull", "--quiet", AWS_IMAGE)
-        docker.docker("tag", AWS_IMAGE, IMAGE)
-        return
+        docker.docker("tag", AWS_IMAGE, own)
+        return own
     say("AWS's base image cannot be pulled from here; making a stand-in from Debian (a minute) ...")
-    _build()
+    _build(own)
+    return own
 
 
-def forget() -> None:
-    """Remove IMAGE from a daemon that goes on, unless images of another stack stand on it."""
-    if "/thimble/" not in docker.docker("image", "ls", "--format", "{{.Repository}}"):
-        docker.docker("image", "rm", "--force", IMAGE)
+def forget(home: Home) -> None:
+    """Remove the home's tags from a daemon that goes on; others' stay, and what stands on them."""
+    own = [name for name in _tags() if name.startswith(f"{IMAGE}-{_owner(home)}-")]
+    if own:
+        docker.docker("image", "rm", "--force", *own)
+
+
+def _tags() -> list[str]:
+    repository = IMAGE.partition(":")[0]
+    shown = docker.docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", repository)
+    return sorted(shown.split())
+
+
+def _owner(home: Home) -> str:
+    return hashlib.sha256(str(home.root).encode()).hexdigest()[:8]
+
+
+def _recipe() -> str:
+    """What the stand-in is made of: these files, and the packages that are pinned for it."""
+    total = hashlib.sha256()
+    for path in sorted(HERE.glob("*.*")):
+        total.update(path.read_bytes())
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
+    total.update(str(project["dependency-groups"]["base"]).encode())
+    return total.hexdigest()[:12]
 
 
 def _reachable() -> bool:
@@ -66,8 +112,8 @@ def _reachable() -> bool:
         return False
 
 
-def _build() -> None:
-    """Make the stand-in: Debian with Python 3.11, the runtime client and the emulator."""
+def _build(name: str) -> None:
+    """Make the stand-in `name`: Debian with Python 3.11, the runtime client and the emulator."""
     if shutil.which("debootstrap") is None:
         docker.install(["debootstrap"])
     with tempfile.TemporaryDirectory(prefix="thimble-base-") as folder:
@@ -83,7 +129,7 @@ def _build() -> None:
         options = [word for change in changes for word in ("--change", change)]
         archive = Path(folder) / "root.tar"
         _run(["tar", "-C", str(root), "-cf", str(archive), "."])
-        docker.docker("import", *options, str(archive), IMAGE)
+        docker.docker("import", *options, str(archive), name)
 
 
 def _debootstrap(root: Path) -> None:
@@ -95,7 +141,7 @@ def _debootstrap(root: Path) -> None:
         said = (done.stdout + done.stderr).strip().splitlines()
         raise DockerError(
             f"debootstrap failed: {said[-1] if said else 'no message'}; it needs root and Debian's "
-            f"package archive. Or pull {AWS_IMAGE} and tag it {IMAGE}"
+            f"package archive. Or run this where {AWS_IMAGE} can be pulled"
         )
     for useless in ("var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/locale"):
         shutil.rmtree(root / useless, ignore_errors=True)

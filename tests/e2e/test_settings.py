@@ -21,7 +21,9 @@ import pytest
 import yaml
 
 from local import process
+from local.base import tag
 from local.docker import docker
+from local.home import Home
 from local.sagemaker import OWNER_LABEL
 from tests.e2e.api import send
 from tests.e2e.changes import BASES, CASES, OTHER_DIGEST, Case
@@ -277,10 +279,12 @@ def test_down_removes_every_container(second: Second) -> None:
         assert "" == docker("ps", "--all", "--quiet", "--filter", label)
 
 
-def test_down_removes_every_image(second: Second) -> None:
-    """The daemon holds no image of the stack's registry."""
-    names = docker("image", "ls", "--format", "{{.Repository}}").split()
+def test_down_removes_every_image(second: Second, project: Project) -> None:
+    """The daemon holds no image of the stack's registry, nor its base; others keep theirs."""
+    names = docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}").split()
     assert [] == [name for name in names if f"localhost:{second.record['port']}/" in name]
+    assert tag(Home(second.home.resolve())) not in names
+    assert tag(Home((project.folder / ".local").resolve())) in names
 
 
 def test_down_removes_every_file(second: Second, project: Project) -> None:

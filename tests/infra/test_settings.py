@@ -175,8 +175,7 @@ def test_unknown_key_names_its_neighbour() -> None:
         ({"function": {"threads": -1}}, "function.threads is -1; expected 0 to 6"),
         (
             {"function": {"threads": 2}},
-            "threads that share one wait for each other: set function.threads to 1 at most, or "
-            "function.memory to 3538",
+            "set function.threads to 1 at most, or function.memory to 3538",
         ),
         ({"function": {"telemetry": "on"}}, "function.telemetry is 'on'; expected metrics, log"),
         ({"function": "big"}, "function is 'big'; expected keys below it"),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from local import base
 from local.errors import DockerError
 from local.images import Image
 from local.provider import Diff
@@ -37,7 +38,7 @@ def test_create_builds_and_pushes(docker_command: FakeDocker) -> None:
     """With the program's platform, arguments and context; the digest is the registry's."""
     pushed(docker_command)
     docker_command.answer("buildx", code=1)
-    id_, outputs = Image().create(NEWS, resume=False)
+    id_, outputs = Image("own:1").create(NEWS, resume=False)
     assert (id_, outputs["repoDigest"]) == ("localhost:4566/app:tag", DIGEST)
     (build,) = [call for call in docker_command.calls if call[0] == "build"]
     assert build == [
@@ -52,13 +53,22 @@ def test_create_builds_and_pushes(docker_command: FakeDocker) -> None:
     assert ["push", "--quiet", "localhost:4566/app:tag"] in docker_command.calls
 
 
+def test_the_base_image_is_this_homes_own(docker_command: FakeDocker) -> None:
+    """What the settings call it stands for a tag that no other checkout takes away."""
+    pushed(docker_command)
+    build = {**NEWS["build"], "args": {"BASE_IMAGE": base.IMAGE}}
+    Image("own:1").create({**NEWS, "build": build}, resume=False)
+    (call,) = [call for call in docker_command.calls if call[0] == "build"]
+    assert "--build-arg=BASE_IMAGE=own:1" in call
+
+
 def test_buildx_makes_no_attestation(
     docker_command: FakeDocker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An attestation would turn the image into an index, which Lambda refuses."""
     monkeypatch.delenv("DOCKER_BUILDKIT", raising=False)
     pushed(docker_command)
-    Image().create(NEWS, resume=False)
+    Image("own:1").create(NEWS, resume=False)
     (build,) = [call for call in docker_command.calls if call[0] == "build"]
     assert {"--provenance=false", "--load"} <= set(build)
 
@@ -67,7 +77,7 @@ def test_failed_build_is_not_pushed(docker_command: FakeDocker) -> None:
     """The build's own last line is the error."""
     docker_command.answer("build", complaint="COPY failed: no source files\n", code=1)
     with pytest.raises(DockerError, match="COPY failed: no source files"):
-        Image().create(NEWS, resume=False)
+        Image("own:1").create(NEWS, resume=False)
     assert "push" not in [call[0] for call in docker_command.calls]
 
 
@@ -75,24 +85,24 @@ def test_push_without_a_digest_is_an_error(docker_command: FakeDocker) -> None:
     """A tag is never used instead."""
     docker_command.answer("image", f"elsewhere/app@sha256:{'0' * 64}\n")
     with pytest.raises(DockerError, match="Docker recorded no digest"):
-        Image().create(NEWS, resume=False)
+        Image("own:1").create(NEWS, resume=False)
 
 
 def test_fresh_credentials_are_no_change() -> None:
     """Only what is built, and where it goes, matters."""
     other = {**NEWS, "registry": {"server": "localhost:4566", "password": "q"}}
-    assert Image().diff("id", NEWS, {}, other) == Diff()
+    assert Image("own:1").diff("id", NEWS, {}, other) == Diff()
 
 
 def test_another_context_is_an_update() -> None:
     """Versions may still run the old image: it is joined, never replaced."""
     other = {**NEWS, "build": {**NEWS["build"], "context": ".build/image/def"}}
-    assert Image().diff("id", NEWS, {}, other) == Diff(("build",))
+    assert Image("own:1").diff("id", NEWS, {}, other) == Diff(("build",))
 
 
 def test_digest_is_unknown_in_a_preview() -> None:
     """Until it is pushed."""
-    found = Image().foresee({"repoDigest": DIGEST}, {**NEWS, "x": UNKNOWN}, Diff(("build",)))
+    found = Image("own:1").foresee({"repoDigest": DIGEST}, {**NEWS, "x": UNKNOWN}, Diff(("build",)))
     assert found == NEWS
 
 
@@ -100,12 +110,12 @@ def test_delete_forgets_this_machines_copies(docker_command: FakeDocker) -> None
     """By name, so that the same image under another stack's name stays; by digest without a tag."""
     rows = ("app t1 sha256:aa", "app <none> sha256:bb", "app-next t1 sha256:aa")
     docker_command.answer("image", "".join(f"localhost:4566/{row}\n" for row in rows))
-    Image().delete("id", {"imageName": "localhost:4566/app:tag"})
+    Image("own:1").delete("id", {"imageName": "localhost:4566/app:tag"})
     assert docker_command.calls[-1][:3] == ["image", "rm", "--force"]
     assert docker_command.calls[-1][3:] == ["localhost:4566/app:t1", "localhost:4566/app@sha256:bb"]
 
 
 def test_delete_of_nothing(docker_command: FakeDocker) -> None:
     """Being gone already is as good."""
-    Image().delete("id", {"imageName": "localhost:4566/app:tag"})
+    Image("own:1").delete("id", {"imageName": "localhost:4566/app:tag"})
     assert len(docker_command.calls) == 1

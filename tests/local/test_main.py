@@ -226,7 +226,7 @@ def bare(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[st
     del home
     told: list[str] = []
     monkeypatch.setattr(docker, "answers", lambda: False)
-    monkeypatch.setattr(base, "forget", lambda: told.append("base forgotten"))
+    monkeypatch.setattr(base, "forget", lambda _home: told.append("base forgotten"))
     monkeypatch.setattr(command, "PROJECT", tmp_path / "project")
     (tmp_path / "project" / ".build" / "models").mkdir(parents=True)
     return told

@@ -227,7 +227,7 @@ def test_a_stack_of_the_embedded_engine_is_refused(
     """Two engines would not know of each other's resources."""
     home = Home(tmp_path)
     monkeypatch.setattr(docker, "ensure", lambda _: None)
-    monkeypatch.setattr(base, "ensure", lambda: None)
+    monkeypatch.setattr(base, "ensure", lambda _home: "base")
     monkeypatch.setattr(emulator, "ensure", lambda *_: MACHINE)
     home.stack("local").mkdir(parents=True)
     state = State(home.stack("local") / "state.json")

@@ -41,7 +41,7 @@ def machines(monkeypatch: pytest.MonkeyPatch) -> list[Emulator]:
     found = [MACHINE]
     monkeypatch.setattr(docker, "ensure", lambda _home: None)
     monkeypatch.setattr(docker, "answers", lambda: False)
-    monkeypatch.setattr(base, "ensure", lambda: None)
+    monkeypatch.setattr(base, "ensure", lambda _home: "base")
     monkeypatch.setattr(emulator, "ensure", lambda *_: found[-1])
     monkeypatch.setattr(emulator, "running", lambda *_: found[-1] if found else None)
     monkeypatch.setattr(emulator, "stop", lambda *_: found.clear())

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from local import base
+from local.home import Home
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from tests.local.conftest import FakeDocker
 
@@ -37,49 +39,126 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]
 
 
 @pytest.fixture
+def unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No registry answers."""
+    monkeypatch.setattr(base, "REGISTRY", "http://127.0.0.1:1/v2/")
+
+
+@pytest.fixture
 def built(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Whether the stand-in was made; making it takes root, Debian's archive and a minute."""
+    """What stand-ins were made; making one takes root, Debian's archive and a minute."""
     made: list[str] = []
-    monkeypatch.setattr(base, "_build", lambda: made.append(base.IMAGE))
+    monkeypatch.setattr(base, "_build", made.append)
     return made
 
 
-def test_an_image_that_is_there_is_used(docker_command: FakeDocker, built: list[str]) -> None:
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """One checkout's home."""
+    return Home(tmp_path / "one")
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Home:
+    """Another's, on the same daemon."""
+    return Home(tmp_path / "other")
+
+
+def changes(docker_command: FakeDocker) -> list[list[str]]:
+    """What Docker was told beside listing images."""
+    return [call for call in docker_command.calls if call[:2] != ["image", "ls"]]
+
+
+def test_an_image_that_is_there_is_used(
+    docker_command: FakeDocker, built: list[str], home: Home
+) -> None:
     """Neither pulled nor made again."""
-    docker_command.answer("image", "sha256:1\n")
-    base.ensure()
-    assert (len(docker_command.calls), built) == (1, [])
+    docker_command.answer("image", f"{base.tag(home)}\n")
+    assert base.tag(home) == base.ensure(home)
+    assert ([], []) == (changes(docker_command), built)
+
+
+def test_another_homes_image_is_shared(
+    docker_command: FakeDocker, built: list[str], home: Home, other: Home
+) -> None:
+    """Under a tag of our own: nothing is pulled or made, and theirs may go."""
+    docker_command.answer("image", f"{base.tag(other)}\n")
+    assert base.tag(home) == base.ensure(home)
+    assert [["tag", base.tag(other), base.tag(home)]] == changes(docker_command)
+    assert [] == built
+
+
+@pytest.mark.usefixtures("unreachable")
+def test_another_homes_image_that_is_gone_by_now(
+    docker_command: FakeDocker, built: list[str], home: Home, other: Home
+) -> None:
+    """Taken away between the list and the tag: then it is made here."""
+    docker_command.answer("image", f"{base.tag(other)}\n")
+    docker_command.answer("tag", complaint="No such image", code=1)
+    base.ensure(home)
+    assert [base.tag(home)] == built
+
+
+@pytest.mark.usefixtures("unreachable")
+def test_an_image_made_otherwise_is_not_used(
+    docker_command: FakeDocker,
+    built: list[str],
+    home: Home,
+    other: Home,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Neither our own nor another's, once what it is made of has changed."""
+    docker_command.answer("image", f"{base.tag(home)}\n{base.tag(other)}\n")
+    monkeypatch.setattr(base, "_recipe", lambda: "0123456789ab")
+    base.ensure(home)
+    assert [base.tag(home)] == built
+
+
+def test_forgetting_leaves_others(docker_command: FakeDocker, home: Home, other: Home) -> None:
+    """All our own tags go, older ones too; what another checkout builds from stays."""
+    old = f"{base.tag(home)[:-12]}0123456789ab"
+    docker_command.answer("image", "\n".join((old, base.tag(other), base.tag(home))))
+    base.forget(home)
+    assert [["image", "rm", "--force", *sorted((old, base.tag(home)))]] == changes(docker_command)
+
+
+def test_forgetting_what_was_never_made(docker_command: FakeDocker, home: Home) -> None:
+    """Removes nothing."""
+    docker_command.answer("image", f"{base.IMAGE}\n")
+    base.forget(home)
+    assert [] == changes(docker_command)
 
 
 @pytest.mark.parametrize("status", [200, 401])
 def test_awss_own_image_is_pulled(
-    docker_command: FakeDocker, built: list[str], registry: Callable[[int], None], status: int
+    docker_command: FakeDocker,
+    built: list[str],
+    registry: Callable[[int], None],
+    status: int,
+    home: Home,
 ) -> None:
     """Where the registry answers, asking for a token or not, and under our name."""
     registry(status)
-    base.ensure()
-    assert docker_command.calls[1:] == [
+    base.ensure(home)
+    assert [
         ["pull", "--quiet", base.AWS_IMAGE],
-        ["tag", base.AWS_IMAGE, base.IMAGE],
-    ]
-    assert built == []
+        ["tag", base.AWS_IMAGE, base.tag(home)],
+    ] == changes(docker_command)
+    assert [] == built
 
 
 @pytest.mark.usefixtures("docker_command")
 def test_behind_a_proxy_the_stand_in_is_made(
-    built: list[str], registry: Callable[[int], None]
+    built: list[str], registry: Callable[[int], None], home: Home
 ) -> None:
     """A proxy that refuses the host answers too, but not as the registry does."""
     registry(403)
-    base.ensure()
-    assert built == [base.IMAGE]
+    base.ensure(home)
+    assert [base.tag(home)] == built
 
 
-@pytest.mark.usefixtures("docker_command")
-def test_without_a_network_the_stand_in_is_made(
-    built: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("docker_command", "unreachable")
+def test_without_a_network_the_stand_in_is_made(built: list[str], home: Home) -> None:
     """Nobody answers."""
-    monkeypatch.setattr(base, "REGISTRY", "http://127.0.0.1:1/v2/")
-    base.ensure()
-    assert built == [base.IMAGE]
+    base.ensure(home)
+    assert [base.tag(home)] == built
