@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
-from tests.handler.tiny import Port, Step, write_model
+from tests.handler.tiny import Port, Step, write_model, write_three
 
 PIXELS = (-1, 8, 8, 1)
 
@@ -16,22 +16,7 @@ def write_models(folder: Path) -> dict[str, dict[str, str]]:
     Returns:
         The handler's environment for each, by name.
     """
-    grid, row = (-1, -1), (-1,)
-    several = write_model(
-        folder / "several",
-        inputs=(Port("a", "float32", grid), Port("b", "float32", grid), Port("ids", "int32", row)),
-        outputs=(
-            Port("log", "float32", grid),
-            Port("sum", "float32", grid),
-            Port("twice", "int32", row),
-        ),
-        steps=(
-            Step("LOG", ("a",), "log"),
-            Step("ADD", ("a", "b"), "sum"),
-            Step("ADD", ("ids", "ids"), "twice"),
-        ),
-        name="several",
-    )
+    several = write_three(folder / "several", name="several")
     quantized = write_model(
         folder / "quantized",
         inputs=(Port("x", "int8", (-1, 4), (0.05, 0)),),

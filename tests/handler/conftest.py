@@ -1,17 +1,19 @@
 """Real models on the real library: the digits example as converted, and tiny ones."""
 
+import http.client
 import importlib.util
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from handler.service import Request, Service, open_service
-from tests.handler.tiny import Port, Step, write_model
+from tests.handler.serving import Serving, serving
+from tests.handler.tiny import Port, Step, write_model, write_three
 
 PROJECT = Path(__file__).parents[2]
 EVENTS = PROJECT / "tests" / "events"
@@ -47,21 +49,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three inputs, three outputs, every dimension free: log(a), a + b and ids + ids."""
-    grid, row = (-1, -1), (-1,)
-    return write_model(
-        tmp_path_factory.mktemp("tiny"),
-        inputs=(Port("a", "float32", grid), Port("b", "float32", grid), Port("ids", "int32", row)),
-        outputs=(
-            Port("log", "float32", grid),
-            Port("sum", "float32", grid),
-            Port("twice", "int32", row),
-        ),
-        steps=(
-            Step("LOG", ("a",), "log"),
-            Step("ADD", ("a", "b"), "sum"),
-            Step("ADD", ("ids", "ids"), "twice"),
-        ),
-    )
+    return write_three(tmp_path_factory.mktemp("tiny"))
 
 
 @pytest.fixture(scope="session")
@@ -134,3 +122,18 @@ def image_of_three(load_event: Callable[[str], dict[str, Any]]) -> list[Any]:
 def environment(digits: Path, library: str) -> Mapping[str, str]:
     """The environment variables of a Lambda that serves the digits example."""
     return {"MODEL_DIR": str(digits), "LITERT_LIBRARY": library}
+
+
+@pytest.fixture(scope="module")
+def server(digits_service: Service) -> Iterator[Serving]:
+    """A server of the digits model."""
+    with serving(digits_service) as running:
+        yield running
+
+
+@pytest.fixture
+def client(server: Serving) -> Iterator[http.client.HTTPConnection]:
+    """One client connection."""
+    client = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    yield client
+    client.close()

@@ -1,18 +1,26 @@
 """A worker's server in a thread of the test: real sockets, and any service behind them."""
 
 import asyncio
+import http.client
+import json
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 from uvicorn import Server
 
+from handler.manifest import Signature
 from handler.server.connection import Connection
 from handler.server.dispatcher import Dispatcher
 from handler.server.worker import configure
 from handler.service import Service
+from handler.tensor import Tensor
+
+PREDICT = "/v1/models/digits:predict"
+ZEROS = json.dumps({"instances": [[[[0.0]] * 8] * 8]}).encode()
 
 
 class Serving:
@@ -44,6 +52,46 @@ class Serving:
     def stop(self) -> None:
         """Begin to drain."""
         self.server.should_exit = True
+
+
+class Slow:
+    """A model that answers when it is told to.
+
+    Args:
+        service: Whose model it is.
+    """
+
+    def __init__(self, service: Service) -> None:
+        self.entered, self.release = threading.Event(), threading.Event()
+        self.runs = 0
+        self._backend = service.predictor.backend
+
+    def run(self, tensors: Mapping[str, Tensor], signature: Signature) -> dict[str, Tensor]:
+        """Wait, then run."""
+        self.runs += 1
+        self.entered.set()
+        assert self.release.wait(10)
+        return self._backend.run(tensors, signature)
+
+
+def ask(
+    client: http.client.HTTPConnection,
+    method: str,
+    path: str,
+    body: bytes | None = None,
+    media: str = "application/json",
+) -> tuple[int, dict[str, Any]]:
+    """The status and the JSON that a request is answered with."""
+    client.request(method, path, body, {"content-type": media})
+    response = client.getresponse()
+    assert "application/json" == response.headers["content-type"]
+    return response.status, json.loads(response.read())
+
+
+def post(body: bytes, headers: str = "") -> bytes:
+    """A request to :predict as bytes."""
+    head = f"POST {PREDICT} HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n{headers}\r\n"
+    return head.encode() + body
 
 
 def read_all(client: socket.socket) -> bytes:

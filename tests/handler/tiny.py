@@ -89,6 +89,26 @@ def write_model(
     return folder
 
 
+def write_three(folder: Path, **extra: Any) -> Path:
+    """Three inputs, three outputs, every dimension free: log(a), a + b and ids + ids."""
+    grid, row = (-1, -1), (-1,)
+    return write_model(
+        folder,
+        inputs=(Port("a", "float32", grid), Port("b", "float32", grid), Port("ids", "int32", row)),
+        outputs=(
+            Port("log", "float32", grid),
+            Port("sum", "float32", grid),
+            Port("twice", "int32", row),
+        ),
+        steps=(
+            Step("LOG", ("a",), "log"),
+            Step("ADD", ("a", "b"), "sum"),
+            Step("ADD", ("ids", "ids"), "twice"),
+        ),
+        **extra,
+    )
+
+
 def _entry(port: Port) -> dict[str, Any]:
     entry: dict[str, Any] = {"name": port.name, "dtype": port.dtype, "shape": list(port.shape)}
     if port.quantization is not None:
