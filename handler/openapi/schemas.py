@@ -32,7 +32,9 @@ def number(dtype: str) -> Schema:
         return {"type": "number", **limits}
     bits = int(dtype.lstrip("uint"))
     low, high = (0, 2**bits) if dtype.startswith("u") else (-(2 ** (bits - 1)), 2 ** (bits - 1))
-    return {"type": "integer", "minimum": low, "maximum": high - 1}
+    # To a schema 1.0 is an integer; here, as to TF Serving, it is a float.
+    written = "Without a decimal point or an exponent"
+    return {"type": "integer", "minimum": low, "maximum": high - 1, "description": written}
 
 
 def nested(dtype: str, shape: tuple[int, ...]) -> Schema:
@@ -105,19 +107,15 @@ def examples_request(manifest: Manifest) -> Schema:
         if manifest.picture is not None:
             choices.append(_picture())
         features[spec.name] = {"anyOf": choices}
-    signature = {"signature_name": {"type": "string", "enum": [manifest.signature, ""]}}
-
-    def rows(item: Schema) -> Schema:
-        return {"examples": {"type": "array", "items": item, "minItems": 1}}
-
-    # A feature is in each example or in the context, never in both.
     some = closed({}, features)
-    return {
-        "anyOf": [
-            closed(rows(closed(features)), signature),
-            closed({**rows(some), "context": some}, signature),
-        ]
-    }
+    request = closed(
+        {"examples": {"type": "array", "items": some, "minItems": 1}},
+        {
+            "context": some,
+            "signature_name": {"type": "string", "enum": [manifest.signature, ""]},
+        },
+    )
+    return {**request, "allOf": [_placed(name) for name in features]}
 
 
 def infer_request(manifest: Manifest) -> Schema:
@@ -199,6 +197,21 @@ def infer_example(signature: Signature) -> dict[str, Any] | None:
         for spec in signature.inputs
     ]
     return {"id": "1", "inputs": inputs}
+
+
+def _placed(feature: str) -> Schema:
+    """A feature is in each example or in the context, never in both."""
+    there: Schema = {"required": [feature]}
+    absent: Schema = {"not": there}
+    return {
+        "anyOf": [
+            {"properties": {"examples": {"items": there}, "context": absent}},
+            {
+                "properties": {"examples": {"items": absent}, "context": there},
+                "required": ["context"],
+            },
+        ]
+    }
 
 
 def _flags(name: str) -> Schema:

@@ -163,8 +163,8 @@ def _document(body: bytes) -> tuple[bytes, int | None]:
         raise BadRequestError(
             f'expected {{"image": "<base64 of a {_KINDS}>"}}, and "top" if need be, nothing else'
         )
-    top = document.get("top")
-    if "top" in document and (type(top) is not int or not 0 < top <= MAX_TOP):
+    top = strict_json.whole(document.get("top"))
+    if "top" in document and (top is None or not 0 < top <= MAX_TOP):
         raise BadRequestError(f"'top' is not a number of labels, from 1 to {MAX_TOP}")
     return document["image"].encode("ascii", "replace"), top
 

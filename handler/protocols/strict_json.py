@@ -39,6 +39,13 @@ def render(document: object) -> bytes:
     return _ENCODER.encode(document).encode()
 
 
+def whole(value: object) -> int | None:
+    """An integer as JSON Schema has it, 3 as well as 3.0; None for anything else."""
+    if type(value) is float and value.is_integer():
+        return int(value)
+    return value if type(value) is int else None
+
+
 def _refuse_constant(name: str) -> NoReturn:
     raise BadRequestError(f"the body holds {name}, which is not JSON; send finite numbers")
 

@@ -262,13 +262,14 @@ def _flag(parameters: dict[str, Any], key: str, where: str, *, default: bool) ->
 
 
 def _binary_size(entry: dict[str, Any], name: str) -> int | None:
-    size = _parameters(entry, f"input '{name}'").get("binary_data_size")
-    if (size is None) == ("data" not in entry):
-        has = "neither 'data' nor" if size is None else "both 'data' and"
+    given = _parameters(entry, f"input '{name}'").get("binary_data_size")
+    if (given is None) == ("data" not in entry):
+        has = "neither 'data' nor" if given is None else "both 'data' and"
         raise BadRequestError(f"input '{name}' has {has} binary_data_size; send one of them")
-    if size is None:
+    if given is None:
         return None
-    if type(size) is not int or not 0 <= size < _MAX_SIZE:
+    size = strict_json.whole(given)
+    if size is None or not 0 <= size < _MAX_SIZE:
         raise BadRequestError(
             f"binary_data_size of input '{name}' is not a number of bytes below {_MAX_SIZE}"
         )
@@ -288,13 +289,14 @@ def _dtype(entry: dict[str, Any], name: str) -> str:
 
 def _shape(entry: dict[str, Any], name: str) -> tuple[int, ...]:
     """The shape a tensor claims; small enough to be multiplied."""
-    shape = entry.get("shape")
-    if not isinstance(shape, list) or not all(
-        type(size) is int and 0 <= size < _MAX_SIZE for size in shape
-    ):
-        raise BadRequestError(
-            f"shape of input '{name}' is not a list of sizes, each from 0 to {_MAX_SIZE - 1}"
-        )
+    given = entry.get("shape")
+    shape = []
+    for size in map(strict_json.whole, given) if isinstance(given, list) else (None,):
+        if size is None or not 0 <= size < _MAX_SIZE:
+            raise BadRequestError(
+                f"shape of input '{name}' is not a list of sizes, each from 0 to {_MAX_SIZE - 1}"
+            )
+        shape.append(size)
     if len(shape) > _MAX_RANK:
         raise BadRequestError(
             f"shape of input '{name}' has {len(shape)} dimensions, at most {_MAX_RANK} are served"

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from openapi_spec_validator import validate
 
 from handler.messages import Request
 from handler.service import Service
+from tests.handler.tiny import Port, Step, write_model
 
 
 def _document(service: Service) -> dict[str, Any]:
@@ -133,6 +134,59 @@ def test_what_the_schema_refuses_the_service_refuses(
     assert 400 == response.status
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(body, content["application/json"]["schema"])
+
+
+@pytest.mark.parametrize(
+    ("body", "taken"),
+    [
+        ({"examples": [{"a": [1, 2], "b": [3, 4]}]}, True),
+        ({"examples": [{"a": [1, 2], "b": [3, 4]}], "context": {}}, True),
+        ({"examples": [{"a": [1, 2]}] * 2, "context": {"b": [3, 4]}}, True),
+        ({"examples": [{}], "context": {"a": [1, 2], "b": [3, 4]}}, True),
+        ({"examples": [{}], "context": {}}, False),
+        ({"examples": [{}]}, False),
+        ({"examples": [{"a": [1, 2]}], "context": {}}, False),
+        ({"examples": [{"a": [1, 2]}, {}], "context": {"b": [3, 4]}}, False),
+        ({"examples": [{"a": [1, 2], "b": [3, 4]}], "context": {"b": [3, 4]}}, False),
+        ({"examples": [{"a": [1, 2], "b": [3, 4], "c": 1}]}, False),
+        ({"examples": [{"a": [1, 2], "b": [3]}]}, False),
+        ({"examples": []}, False),
+    ],
+)
+def test_examples_and_context(
+    tmp_path: Path, open_model: Callable[[Path], Service], body: object, *, taken: bool
+) -> None:
+    """Each feature in every example or in the context: the document and the service agree."""
+    folder = write_model(
+        tmp_path,
+        inputs=(Port("a", "float32", (-1, 2)), Port("b", "float32", (-1, 2))),
+        outputs=(Port("y", "float32", (-1, 2)),),
+        steps=(Step("ADD", ("a", "b"), "y"),),
+    )
+    service, path = open_model(folder), "/v1/models/tiny:classify"
+    content = _document(service)["paths"][path]["post"]["requestBody"]["content"]
+    schema = jsonschema.Draft202012Validator(content["application/json"]["schema"])
+
+    response = service.answer(Request("POST", path, {}, json.dumps(body).encode()))
+
+    assert (200 if taken else 400, taken) == (response.status, schema.is_valid(body))
+
+
+@pytest.mark.parametrize("top", [1, 190, 190.0, 0, 0.0, 1.5, -1, 1_000_001, 1e300, True, None, "1"])
+def test_how_many_labels(
+    digits_service: Service, sample: Callable[[int], bytes], top: object
+) -> None:
+    """An integer is what JSON Schema calls one: the document and the service agree."""
+    path = "/v1/models/digits:image"
+    content = _document(digits_service)["paths"][path]["post"]["requestBody"]["content"]
+    schema = jsonschema.Draft202012Validator(content["application/json"]["schema"])
+    body = {"image": base64.b64encode(sample(3)).decode(), "top": top}
+    headers = {"content-type": "application/json"}
+
+    response = digits_service.answer(Request("POST", path, headers, json.dumps(body).encode()))
+
+    assert schema.is_valid(body) is (response.status == 200)
+    assert response.status in {200, 400}
 
 
 def test_only_what_the_model_can_do_is_offered(documents: list[tuple[Service, Any]]) -> None:
