@@ -1,5 +1,7 @@
 """Runs a .tflite file on the machine that converts, as the image will: LiteRT, one thread."""
 
+import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -71,6 +73,35 @@ def _dequantized(values: npt.NDArray[Any], spec: TensorSpec) -> npt.NDArray[Any]
         return values
     scale, zero_point = spec.quantization
     return ((values.astype(np.float64) - zero_point) * scale).astype(np.float32)
+
+
+def bytes_of_all_tensors(
+    content: bytes, signature: Signature, shapes: Mapping[str, tuple[int, ...]]
+) -> int:
+    """Adds up what a model computes in one call: every tensor, whether it is needed later or not.
+
+    Args:
+        content: The file's bytes.
+        signature: The signature to call.
+        shapes: Of its inputs, by name.
+
+    Raises:
+        ModelError: LiteRT refuses the file or the shapes.
+    """
+    from ai_edge_litert.interpreter import Interpreter
+
+    try:
+        interpreter: Any = Interpreter(model_content=content, num_threads=THREADS)
+        places = interpreter.get_signature_runner(signature.name).get_input_details()
+        for name, shape in shapes.items():
+            interpreter.resize_tensor_input(places[name]["index"], shape)
+        interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        raise ModelError(f"LiteRT cannot load it: {error}") from error
+    return sum(
+        math.prod(one["shape"]) * np.dtype(one["dtype"]).itemsize
+        for one in interpreter.get_tensor_details()
+    )
 
 
 def batch_of(signature: Signature) -> int:

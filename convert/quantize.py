@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from convert import signature
+from convert import embedding, litert, signature
 from convert.data import Examples
+from convert.embedding import Ranges
 from convert.errors import DataError, ModelError
 from convert.litert import THREADS, batch_of
 from convert.recipe import Recipe, Scheme
@@ -20,6 +21,8 @@ _WEIGHTED = (
     *("BATCH_MATMUL", "EMBEDDING_LOOKUP", "GATHER"),
 )
 _CHUNK = 32
+_WATCHED_BYTES = 256 * 2**20
+_NARROWEST = 1e-4
 
 
 def quantize(
@@ -49,19 +52,22 @@ def quantize(
     if calibration is not None and any(FREE in spec.shape[1:] for spec in of.inputs):
         rows = {name: array.shape[1:] for name, array in calibration.inputs.items()}
         float_model = signature.with_row_shapes(float_model, of, rows)
-    rules = _rules(recipe, float_model)
+    rules, ranges = _rules(recipe, float_model)
     worker = quantizer.Quantizer(float_model, rules.get_quantization_recipe())
     try:
-        scales = None
         if recipe.needs_calibration:
-            scales = _scales(float_model, rules, of.name, _calls(calibration, of))
-        made = worker.quantize(scales, enable_progress_bar=False, enable_progress_report=False)
+            calls = _calls(calibration, of, _rows_at_once(float_model, of, calibration))
+            ranges = _ranges(float_model, rules, of.name, calls)
+            if recipe.scheme is Scheme.STATIC_WI8_AI16:
+                ranges = {name: _widened(one) for name, one in ranges.items()}
+        made = worker.quantize(ranges, enable_progress_bar=False, enable_progress_report=False)
     except (ValueError, RuntimeError, KeyError, NotImplementedError) as error:
         raise ModelError(f"recipe {recipe} does not work on this model: {error}") from error
     return signature.with_free_dimensions(bytes(made.quantized_model), float_model)
 
 
-def _rules(recipe: Recipe, float_model: bytes) -> Any:  # noqa: ANN401  the quantizer has no types
+def _rules(recipe: Recipe, float_model: bytes) -> tuple[Any, Ranges]:
+    """Says what is done to which operation, and what ranges are known without any example."""
     from litert_quantizer import algorithm_manager, qtyping, recipe_manager
 
     rules = recipe_manager.RecipeManager()
@@ -87,6 +93,9 @@ def _rules(recipe: Recipe, float_model: bytes) -> Any:  # noqa: ANN401  the quan
         # Of two rules that fit an operation the later one counts, unless it is of a kind that the
         # operation does not have. The same pattern twice would replace the first.
         rules.add_dynamic_config(_EVERY_AGAIN, every, num_bits=4)
+    ranges: Ranges = {}
+    if scheme.is_integer and not scheme.is_static:
+        ranges = embedding.add_rules(rules, float_model)
     kept = []
     if scheme.is_static:
         kept += [
@@ -99,7 +108,7 @@ def _rules(recipe: Recipe, float_model: bytes) -> Any:  # noqa: ANN401  the quan
         rules.add_quantization_config(
             pattern, operation, algorithm_key=algorithm_manager.AlgorithmName.NO_QUANTIZE
         )
-    return rules
+    return rules, ranges
 
 
 def _outermost(float_model: bytes) -> list[str]:
@@ -117,7 +126,11 @@ def _outermost(float_model: bytes) -> list[str]:
         for operation in graph.operators
         if names.TFL_OP_CODE_TO_NAME.get(model.operatorCodes[operation.opcodeIndex].builtinCode)
         in _WEIGHTED
-        and any(_is_weight(model, graph.tensors[index]) for index in operation.inputs if index >= 0)
+        and any(
+            signature.is_weight(model, graph.tensors[index])
+            for index in operation.inputs
+            if index >= 0
+        )
     ]
     if len(weighted) <= len(_ENDS):
         raise ModelError(
@@ -128,18 +141,12 @@ def _outermost(float_model: bytes) -> list[str]:
     return [f"^{re.escape(scope)}$" for scope in scopes]
 
 
-def _is_weight(model: Any, tensor: Any) -> bool:  # noqa: ANN401  see _rules
-    """Whether it is a matrix that the file itself holds; a bias has one dimension."""
-    content = model.buffers[tensor.buffer].data
-    return tensor.type == 0 and len(tensor.shape) > 1 and content is not None and len(content) > 0
-
-
-def _scales(
+def _ranges(
     float_model: bytes,
     rules: Any,  # noqa: ANN401  see _rules
     signature_name: str,
     calls: list[dict[str, Any]],
-) -> Any:  # noqa: ANN401  see _rules
+) -> Ranges:
     """Watches every tensor while the calls run, and keeps the widest range that each one reached.
 
     The quantizer's own way, a moving average over the calls, cuts off what only some rows reach.
@@ -148,7 +155,8 @@ def _scales(
 
     watcher = calibrator.Calibrator(float_model, num_threads=THREADS, qsv_update_func=_widest)
     watcher.calibrate({signature_name: calls}, rules)
-    return watcher.get_model_qsvs()
+    found: Ranges = watcher.get_model_qsvs()
+    return found
 
 
 def _widest(known: dict[str, Any], seen: dict[str, Any]) -> dict[str, Any]:
@@ -160,12 +168,21 @@ def _widest(known: dict[str, Any], seen: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _calls(calibration: Examples | None, of: Signature) -> list[dict[str, Any]]:
-    """Cuts the rows into calls, of as many rows as the model is fixed to."""
+def _widened(seen: dict[str, Any]) -> dict[str, Any]:
+    """Keeps 6, where RELU6 ends, countable in steps of a range: LiteRT does, in 32 bits.
+
+    Sixteen bits of a range below this, as of a layer that is nearly dead, are finer than that.
+    """
+    return seen | {
+        "min": np.minimum(seen["min"], -_NARROWEST),
+        "max": np.maximum(seen["max"], _NARROWEST),
+    }
+
+
+def _calls(calibration: Examples | None, of: Signature, step: int) -> list[dict[str, Any]]:
+    """Cuts the rows into calls of so many."""
     if calibration is None:
         raise DataError("static quantization without calibration data")
-    batch = batch_of(of)
-    step = min(_CHUNK, calibration.rows) if batch == FREE else batch
     if calibration.rows < step:
         raise DataError(
             f"{calibration.path}: {calibration.rows} rows: the model takes {step} at a time"
@@ -173,5 +190,15 @@ def _calls(calibration: Examples | None, of: Signature) -> list[dict[str, Any]]:
     return [
         {name: array[start : start + step] for name, array in calibration.inputs.items()}
         # A fixed batch leaves the last incomplete call out; ranges need no row in particular.
-        for start in range(0, calibration.rows - (batch - 1 if batch != FREE else 0), step)
+        for start in range(0, calibration.rows - (0 if batch_of(of) == FREE else step - 1), step)
     ]
+
+
+def _rows_at_once(float_model: bytes, of: Signature, calibration: Examples | None) -> int:
+    """How many rows a call may have: while it is watched it holds every tensor there is."""
+    batch = batch_of(of)
+    if batch != FREE or calibration is None:
+        return batch
+    one = {name: array[:1].shape for name, array in calibration.inputs.items()}
+    fit = _WATCHED_BYTES // max(1, litert.bytes_of_all_tensors(float_model, of, one))
+    return max(1, min(_CHUNK, calibration.rows, fit))

@@ -109,6 +109,12 @@ def serialize(model: Any) -> bytes:  # noqa: ANN401  see parse
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
+def is_weight(model: Any, tensor: Any) -> bool:  # noqa: ANN401  see parse
+    """Whether a tensor is a float32 matrix that the file holds; a bias has one dimension."""
+    content = model.buffers[tensor.buffer].data
+    return tensor.type == 0 and len(tensor.shape) > 1 and content is not None and len(content) > 0
+
+
 def read(content: bytes, wanted: str | None = None) -> Signature:
     """Reads the signature that is served: the one wanted, `serving_default`, or the only one.
 

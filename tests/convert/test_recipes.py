@@ -9,8 +9,12 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
-from convert import signature
-from convert.recipe import Scheme
+from convert import data, quantize, signature
+from convert.data import Examples
+from convert.litert import LiteRtModel
+from convert.load import load
+from convert.quiet import quiet
+from convert.recipe import Recipe, Scheme
 
 
 def ask(model: Path, x: Any, name: str = "features") -> Any:
@@ -120,3 +124,35 @@ def test_large_static_model_is_whole(convert: Any, tmp_path: Path) -> None:
     )
     answers = ask(outcome.out / "model.tflite", x)
     np.testing.assert_allclose(model.predict(x, verbose=0), answers, atol=0.1)
+
+
+def test_calibration_goes_row_by_row_where_rows_are_large(
+    zoo: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However few rows fit into memory at a time, the scales and so the file are the same."""
+    content = zoo.tflite.read_bytes()
+    of = signature.read(content)
+    rows = data.fit(data.read(zoo.calibration, with_targets=False), of)
+    with quiet():
+        at_once = quantize.quantize(content, of, Recipe("static_wi8_ai8"), rows)
+        monkeypatch.setattr(quantize, "_WATCHED_BYTES", 1)
+        one_by_one = quantize.quantize(content, of, Recipe("static_wi8_ai8"), rows)
+    assert at_once == one_by_one
+
+
+def test_nearly_dead_layer_fits_16_bits(tmp_path: Path) -> None:
+    """Activations of a millionth of what RELU6 lets through do not overflow its kernel."""
+    start = keras.Input((6, 6, 2), name="picture")
+    faint = keras.initializers.Constant(1e-7)
+    value = keras.layers.Conv2D(4, 3, kernel_initializer=faint)(start)
+    value = keras.layers.ReLU(6.0, name="seen")(value)
+    keras.Model(start, value).save(tmp_path / "m.keras")
+    x = np.random.default_rng(66).uniform(0, 1, (4, 6, 6, 2)).astype(np.float32)
+    made = load(tmp_path / "m.keras", tmp_path)
+    rows = Examples(path=tmp_path / "c.npz", inputs={"picture": x}, targets=None)
+    with quiet():
+        content = quantize.quantize(
+            made.float_model, made.signature, Recipe("static_wi8_ai16"), rows
+        )
+    answers = LiteRtModel(content, made.signature).run({"picture": x})
+    np.testing.assert_allclose(made.original({"picture": x})["seen"], answers["seen"], atol=1e-8)
