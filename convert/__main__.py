@@ -232,7 +232,7 @@ def _parser() -> argparse.ArgumentParser:
         "--max-size",
         type=_of(field.size, field.SIZE_RULE),
         metavar="SIZE",
-        help='budget: of the file, such as "2 MB"',
+        help='budget: of the file, uncompressed, such as "2 MB"',
     )
     parser.add_argument(
         "--max-latency-ms",
@@ -244,7 +244,8 @@ def _parser() -> argparse.ArgumentParser:
         "--prefer",
         type=Prefer,
         choices=list(Prefer),
-        help="of the candidates inside the budget, the smallest (default) or the fastest",
+        help="of the candidates inside the budget, the smallest once compressed (default), or the "
+        "fastest",
     )
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="where the results go")
     parser.add_argument(

@@ -17,7 +17,7 @@ class Prefer(StrEnum):
     """Which candidate inside the budget is taken."""
 
     SIZE = "size"
-    """The smallest file."""
+    """The smallest once compressed, which is what the image carries."""
     LATENCY = "latency"
     """The fastest; of those as fast, give or take 5 %, the smallest. Depends on the machine."""
 
@@ -48,7 +48,7 @@ class Budget:
     Attributes:
         max_accuracy_drop: How much worse than the original by the metric, whichever that is.
         min_agreement: Share of answers that must be the original's, from 0 to 1.
-        max_size: Bytes of model.tflite.
+        max_size: Bytes of model.tflite, as it lies on the disk.
         max_latency_ms: Median of one call.
     """
 

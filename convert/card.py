@@ -60,7 +60,7 @@ class Card:
         task: What the scores mean, or None to tell from the targets.
         metric: How candidates are judged, or None for the task's first.
         budget: What a candidate may cost and lose.
-        prefer: Which candidate inside the budget is taken, or None for the smallest.
+        prefer: Which candidate inside the budget is taken, or None for the smallest compressed.
         picture: How a picture becomes the input, or None when inputs are not pictures.
         labels: One for each class, or None.
     """

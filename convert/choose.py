@@ -52,8 +52,9 @@ def choose(
 ) -> Candidate:
     """Picks the smallest or the fastest inside the budget.
 
-    Of two of one size the one that compresses better is taken, then the one tried first. Where
-    nothing limits a candidate it is taken: it was asked for by name.
+    Smallest once compressed: that is what the image carries, and pulls when it starts cold. Of two
+    alike the smaller file is taken, then the one tried first. Where nothing limits a candidate it
+    is taken: it was asked for by name.
 
     Args:
         candidates: All results, in the order of trying.
@@ -73,7 +74,7 @@ def choose(
         fit = [
             one for one in fit if one.latency_ms is not None and one.latency_ms <= slowest
         ] or fit
-    return min(fit, key=lambda one: (one.size or 0, one.gzip_size or 0))
+    return min(fit, key=lambda one: (one.gzip_size or 0, one.size or 0))
 
 
 def _why(candidates: Sequence[Candidate], budget: Budget) -> str:

@@ -47,6 +47,7 @@ class Picture:
     Attributes:
         title: Above all.
         measure: What the vertical axis has, and on which rows.
+        across: What the horizontal axis has.
         points: The models that could be made.
         value_limit: The budget, in what the vertical axis has, and what is written at it; or None.
         size_limit: The same in bytes; or None.
@@ -54,6 +55,7 @@ class Picture:
 
     title: str
     measure: str
+    across: str
     points: Sequence[Point]
     value_limit: tuple[float, str] | None
     size_limit: tuple[int, str] | None
@@ -106,7 +108,7 @@ def _frame(axes: "Axes", picture: Picture, unit: int, name: str) -> None:
     room = max((high - low) * 0.25, 0.01 * (abs(high) or 1.0) if high == low else 0.0)
     axes.set_xlim(0, max(sizes) / unit * 1.12)
     axes.set_ylim(low - room, high + room)
-    axes.set_xlabel(f"size of the file, {name}", color=_QUIET, size=9.5, loc="right")
+    axes.set_xlabel(f"{picture.across}, {name}", color=_QUIET, size=9.5, loc="right")
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     for side in ("left", "bottom"):

@@ -34,6 +34,7 @@ _MEASURES = {
     "max_size": "size",
     "max_latency_ms": "latency",
 }
+_PREFERRED = {Prefer.SIZE: "smallest once compressed (gzip)", Prefer.LATENCY: "fastest"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +140,8 @@ class Report:
             return None
         rows = f"on {self.rows} {self.basis.rows_called} rows"
         limits = self.budget.to_json()
+        # What the choice goes by; but a limit is of the file, and wants to be seen.
+        packed = self.budget.max_size is None
         # Whoever limits agreement alone wants to see that.
         by_metric = self.metric is not None and (
             "max_accuracy_drop" in limits or "min_agreement" not in limits
@@ -153,24 +156,24 @@ class Report:
         points = [
             Point(
                 label=it.recipe,
-                size=it.size,
+                size=it.gzip_size if packed else it.size,
                 value=value,
                 inside=it.inside_budget is not False,
                 chosen=it.recipe == chosen,
             )
             for it in self.candidates
             for value in [values[it.recipe]]
-            if it.size is not None and value is not None
+            if it.size is not None and it.gzip_size is not None and value is not None
         ]
+        whole = self.original_gzip_size if packed else self.original_size
         if first is not None:
-            points.append(
-                Point(label="original", size=self.original_size, value=first, original=True)
-            )
+            points.append(Point(label="original", size=whole, value=first, original=True))
         winner = next((point for point in points if point.chosen), None)
-        shrunk = f", {size(winner.size)} of {size(self.original_size)}" if winner else ""
+        shrunk = f", {size(winner.size)} of {size(whole)}" if winner else ""
         return Picture(
             title=f"{self.name}: {chosen}{shrunk}",
             measure=measure,
+            across="size once compressed" if packed else "size of the file",
             points=points,
             value_limit=None if at is None else (at, f"budget: {limit(name, limits[name])}"),
             size_limit=None
@@ -247,6 +250,8 @@ class Report:
         )
         limits = [limit(name, value) for name, value in self.budget.to_json().items()]
         budget = f"Budget: {', '.join(limits)}. " if limits else ""
+        if len(self.candidates) > 1:
+            budget += f"Of those inside it the {_PREFERRED[self.prefer]} is taken. "
         if self.basis is None:
             return [f"Not scored: no evaluation data. {budget}{latency}"]
         rows = f"{self.rows} {self.basis.rows_called} rows"
@@ -292,7 +297,10 @@ def progress(candidate: Candidate, metric: Metric | None) -> str:
     """Renders what the user sees while candidates are made."""
     if candidate.error is not None:
         return f"{candidate.recipe:<27} {candidate.error}"
-    parts = [f"{candidate.recipe:<27}", f"{size(candidate.size):>9}"]
+    parts = [
+        f"{candidate.recipe:<27}",
+        f"{size(candidate.size):>9}, gzip {size(candidate.gzip_size):>9}",
+    ]
     if candidate.metric is not None:
         parts.append(f"{metric} {candidate.metric:.4f}")
     if candidate.agreement is not None:

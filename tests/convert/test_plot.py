@@ -41,8 +41,8 @@ def test_same_picture_gives_the_same_bytes() -> None:
     points = [Point(label=f"float{at}", size=1000 + at, value=0.5) for at in range(30)]
     points.append(Point(label="original", size=5_000_000, value=0.9, original=True))
     picture = Picture(
-        title="cats", measure="accuracy", points=points, value_limit=(0.4, "budget: 0.4"),
-        size_limit=(4_000_000, "budget: 4 MB"),
+        title="cats", measure="accuracy", across="size", points=points,
+        value_limit=(0.4, "budget: 0.4"), size_limit=(4_000_000, "budget: 4 MB"),
     )  # fmt: skip
     drawn = draw(picture)
     assert b"\x89PNG" == drawn[:4]
