@@ -57,15 +57,17 @@ def read_event(
         from urllib.parse import unquote  # rare, and 3 ms of cold start
 
         path = unquote(path)
-    # A lone surrogate is refused later, as a body that is not UTF-8.
-    body = (event.get("body") or "").encode("utf-8", "surrogatepass")
+    text = event.get("body") or ""
     if event.get("isBase64Encoded"):
         from handler import base64_body  # JSON never needs it
 
         try:
-            body = base64_body.decode(body)
+            body = base64_body.decode(text)
         except ValueError as error:
             raise BadRequestError("the body is marked as base64 and is not") from error
+    else:
+        # A lone surrogate is refused later, as a body that is not UTF-8.
+        body = text.encode("utf-8", "surrogatepass")
     headers = {name.lower(): value for name, value in event.get("headers", {}).items()}
     query = event.get("rawQueryString", "")
     return Request(context["http"]["method"], path, headers, body, request_id, query, deadline)

@@ -36,7 +36,9 @@ def prove(settings: Mapping[str, str]) -> str:
         tensors, _ = image.parse(_png(), "image/png", manifest)
         answers = predictor.predict(tensors)
         image.render(answers, manifest)
-    # The server's library, which nothing of the above needs.
+    # What nothing of the above needs: the server's library, and that of large bodies.
+    import pybase64  # noqa: F401
+
     import handler.server.worker  # noqa: F401
 
     shapes = ", ".join(f"{name} {list(tensor.shape)}" for name, tensor in answers.items())

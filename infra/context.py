@@ -15,7 +15,7 @@ from typing import Any
 
 from infra.card import Card
 from infra.errors import ContextError
-from infra.runtime import LIBRARY, SERVER
+from infra.runtime import LIBRARY, PACKAGES
 from infra.slim import slim
 
 IMAGES = Path(".build/image")
@@ -25,8 +25,8 @@ EPOCH = 315_532_800  # 1 January 1980, the earliest date every archive format ca
 # that only they load. Pillow itself reports these features as absent.
 LEFT_OUT = ("_avif.", "_imagingcms.", "_imagingft.", "_imagingtk.", "_imagingmorph.")
 LEFT_OUT_LIBRARIES = ("libavif", "liblcms2", "libfreetype", "libharfbuzz", "libbrotli", "libpng16")
-# Parts of the server's library that nothing of ours imports: other parsers, websockets, a terminal.
-LEFT_OUT_SERVER = (
+# Modules that nothing of ours imports: other parsers, websockets, a terminal, slower ways out.
+LEFT_OUT_MODULES = (
     "uvicorn/lifespan/on.py",
     "uvicorn/protocols/http/auto",
     "uvicorn/protocols/http/h11_impl",
@@ -38,6 +38,9 @@ LEFT_OUT_SERVER = (
     "click/_winconsole",
     "click/shell_completion",
     "click/testing",
+    "pybase64/__main__",
+    "pybase64/_fallback",
+    "pybase64/_typing",
 )
 
 
@@ -87,7 +90,7 @@ def _lay_out(staging: Path, card: Card, artifact: Path, libraries: Path) -> None
         json.dumps(present(described, card), indent=2) + "\n", encoding="utf-8"
     )
     _copy_slim(libraries / LIBRARY, staging / "lib" / LIBRARY.name)
-    for source in _server(libraries):
+    for source in _packages(libraries):
         _copy_slim(source, staging / "site" / source.relative_to(libraries))
     if card.picture is not None:
         for source in _pillow(libraries):
@@ -111,11 +114,11 @@ def present(described: dict[str, Any], card: Card) -> dict[str, Any]:
     return described | {"name": card.name, "labels": labels, "picture": picture}
 
 
-def _server(libraries: Path) -> Iterator[Path]:
-    for package in SERVER:
+def _packages(libraries: Path) -> Iterator[Path]:
+    for package in PACKAGES:
         for source in _files(libraries / package):
             name = source.relative_to(libraries).as_posix()
-            if source.suffix in {".py", ".so"} and not name.startswith(LEFT_OUT_SERVER):
+            if source.suffix in {".py", ".so"} and not name.startswith(LEFT_OUT_MODULES):
                 yield source
         for folder in libraries.glob(f"{package}-*.dist-info/licenses"):
             yield from _files(folder)

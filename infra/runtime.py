@@ -1,4 +1,4 @@
-"""What the image carries beside the base: libLiteRt.so, the server's library, Pillow for pictures.
+"""What the image carries beside the base: LiteRT's C library, a few packages, Pillow for pictures.
 
 All of it comes out of the wheels that uv.lock pins by hash, for the image's platform and Python
 rather than this machine's. Of LiteRT's wheel only the C library is shipped: the handler calls it
@@ -17,7 +17,8 @@ from infra.errors import ToolError
 
 RUNTIMES = Path(".build/runtime")
 LIBRARY = Path("ai_edge_litert/libLiteRt.so")
-SERVER = ("uvicorn", "httptools", "click")  # click: uvicorn cannot be imported without it
+# The server (which cannot be imported without click), and base64 of large bodies.
+PACKAGES = ("uvicorn", "httptools", "click", "pybase64")
 PLATFORMS = {"x86_64": "x86_64-manylinux_2_28", "arm64": "aarch64-manylinux_2_28"}
 
 
@@ -32,7 +33,7 @@ def install(architecture: str, python: str, *, pillow: bool) -> Path:
     Raises:
         ToolError: uv is missing, or cannot install for that platform.
     """
-    wanted = ("ai-edge-litert", *SERVER, *(("pillow",) if pillow else ()))
+    wanted = ("ai-edge-litert", *PACKAGES, *(("pillow",) if pillow else ()))
     uv = find_uv()
     exported = _run(
         [*uv, "export", "--frozen", "--only-group", "image", "--no-header", "--no-annotate"]

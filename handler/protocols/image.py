@@ -7,9 +7,9 @@ A picture is a PNG, JPEG or WebP. It comes as raw bytes, as base64 text, as JSON
 
 from __future__ import annotations
 
-import binascii
 import re
 
+from handler import base64_body
 from handler.errors import BadRequestError, NotFoundError, TooLargeError, UnsupportedMediaError
 from handler.protocols import strict_json
 from handler.tensor import to_values
@@ -176,7 +176,7 @@ def _file(body: bytes) -> bytes:
         if text.startswith(b"data:"):
             text = text.partition(b",")[2]
         try:
-            body = binascii.a2b_base64(text.translate(None, b"\r\n"), strict_mode=True)
+            body = base64_body.decode(text.translate(None, b"\r\n"))
         except ValueError as error:
             raise BadRequestError(f"the body is neither {_KINDS} nor base64 of one") from error
         if not _MAGIC.match(body):

@@ -1,4 +1,4 @@
-"""Base64 bodies, small ones by Python and large ones by OpenSSL."""
+"""Base64 bodies, small ones by Python and large ones by pybase64."""
 
 import base64
 
@@ -9,20 +9,12 @@ from handler import base64_body
 LARGE = 90_001
 
 
-@pytest.fixture(params=["libcrypto.so.3", "nowhere.so"], ids=["openssl", "without"], autouse=True)
-def _library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(base64_body, "_LIBRARY", request.param)
-    monkeypatch.setattr(base64_body, "_decoder", None)
-
-
 @pytest.mark.parametrize("size", [0, 1, 2, 3, LARGE, LARGE + 1, LARGE + 2])
 def test_what_was_encoded_comes_back(size: int) -> None:
-    """Whatever the size and its padding, and whatever was decoded before."""
+    """Whatever the size and its padding."""
     data = (bytes(range(256)) * 400)[:size]
 
-    for _ in range(2):
-        assert data == base64_body.decode(base64.b64encode(data))
-        data = data[::-1]
+    assert data == base64_body.decode(base64.b64encode(data))
 
 
 @pytest.mark.parametrize("size", [3, LARGE])

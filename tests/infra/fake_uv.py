@@ -13,6 +13,7 @@ if arguments[0] == "export":
         ("httptools", "0.9.0"),
         ("numpy", "2.4.6"),
         ("pillow", "13.0.0"),
+        ("pybase64", "1.5.1"),
         ("uvicorn", "0.54.0"),
     ):
         print(f"{name}=={version} \\\n    --hash=sha256:{name}")
@@ -28,6 +29,8 @@ files = {
     "click-8.5.1.dist-info/licenses/LICENSE.txt": "licence",
     "httptools/parser/parser.cpython-313-x86_64-linux-gnu.so": "library",
     "httptools/parser/parser.pyx": "unwanted",
+    "pybase64/__init__.py": "library",
+    "pybase64/_fallback.py": "unwanted",
     "uvicorn/server.py": "library",
     "uvicorn/protocols/http/h11_impl.py": "unwanted",
 }
