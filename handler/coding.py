@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 # zlib's window bits: which envelope is read and written. HTTP's deflate is zlib's format.
 _ENVELOPES = {"gzip": 31, "x-gzip": 31, "deflate": 15}
-_LOST = "\ufffd".encode()
 # The fastest level: the time is the caller's, and billed; the next ones save few per cent more.
 _LEVEL = 1
 
@@ -41,9 +40,10 @@ def inflate(body: bytes, coding: str) -> bytes:
     try:
         plain = inflater.decompress(body, MAX_BYTES + 1)
     except zlib.error as error:
-        # What a gateway makes of bytes that it takes for text, as it does with application/json.
-        text = "; the gateway took it for text, send no Content-Type" if _LOST in body[:8] else ""
-        raise BadRequestError(f"the body is not {name}, as content-encoding says{text}") from error
+        hint = taken_for_text(body)
+        if body.lstrip()[:1] in (b"{", b"["):
+            hint = "; it reads like JSON as it is: send no Content-Encoding"
+        raise BadRequestError(f"the body is not {name}, as content-encoding says{hint}") from error
     if len(plain) > MAX_BYTES:
         raise TooLargeError(f"the body inflates to more than {MAX_BYTES} bytes")
     if not inflater.eof:
@@ -52,6 +52,20 @@ def inflate(body: bytes, coding: str) -> bytes:
     if inflater.unused_data:
         raise BadRequestError(f"{len(inflater.unused_data)} bytes follow the end of the {name}")
     return plain
+
+
+def taken_for_text(body: bytes) -> str:
+    """What to add to a complaint about bytes that a gateway has taken for text; "" for others.
+
+    API Gateway decides by the content type alone: text/*, JSON and XML travel as text, in which
+    whatever is not UTF-8 is lost.
+    """
+    if "\ufffd".encode() not in body[:64]:
+        return ""
+    return (
+        "; bytes of it were lost where a gateway took it for text, by its Content-Type: send "
+        "compressed JSON without one, pictures and tensors with their own"
+    )
 
 
 def deflate(response: Response, accepted: str) -> None:

@@ -178,7 +178,12 @@ def _file(body: bytes) -> bytes:
         try:
             body = base64_body.decode(text.translate(None, b"\r\n"))
         except ValueError as error:
-            raise BadRequestError(f"the body is neither {_KINDS} nor base64 of one") from error
+            from handler import coding
+
+            hint = coding.taken_for_text(body)
+            raise BadRequestError(
+                f"the body is neither {_KINDS} nor base64 of one{hint}"
+            ) from error
         if not _MAGIC.match(body):
             raise BadRequestError(f"the base64 does not hold a {_KINDS}")
     if len(body) > MAX_BYTES:

@@ -106,6 +106,18 @@ def test_gzip_goes_and_comes_through_the_gateway(url: str) -> None:
     assert len(json.loads(gzip.decompress(answer.body))["predictions"]) == 20
 
 
+def test_gzip_that_the_gateway_takes_for_text(url: str) -> None:
+    """Its bytes are lost on the way; the answer says why, and what to do works."""
+    body = gzip.compress(json.dumps({"instances": [ZEROS]}).encode())
+    coded = {"content-encoding": "gzip"}
+
+    refused = send(url, PREDICT, body, "application/json", headers=coded)
+
+    assert refused.status == 400
+    assert "send compressed JSON without one" in refused.document["error"]
+    assert send(url, PREDICT, body, "", headers=coded).status == 200
+
+
 def test_a_form_with_a_picture(url: str, picture: bytes) -> None:
     """What a browser sends, and how many labels it wants."""
     part = b'--x\r\nContent-Disposition: form-data; name="file"; filename="3.png"\r\n\r\n'

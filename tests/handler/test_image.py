@@ -214,6 +214,7 @@ def test_a_small_file_of_many_pixels_is_refused_unread(digits_service: Service) 
     ("body", "media", "status", "message"),
     [
         (b"GIF89a...", "image/png", 400, "neither PNG, JPEG or WebP nor base64"),
+        ("\ufffdPNG\r\n".encode(), "text/plain", 400, "a gateway took it for text"),
         (b"hello", "text/plain", 400, "neither PNG, JPEG or WebP nor base64"),
         (b"aGVsbG8=", "text/plain", 400, "does not hold a PNG, JPEG or WebP"),
         (b"aGVsbG8", "text/plain", 400, "neither PNG, JPEG or WebP nor base64"),
