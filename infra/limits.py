@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from infra import base
+
 if TYPE_CHECKING:
     from infra import settings
 
@@ -52,6 +54,10 @@ def image(image: "settings.ImageSettings") -> Iterator[str]:
             f"image.pythonVersion is {image.python_version!r} and image.baseImage "
             f"{image.base_image!r} does not tell; expected the base's Python, such as 3.13"
         )
+    if "@" in image.base_image and not base.is_pinned(image.base_image):
+        yield (
+            f"image.baseImage is {image.base_image!r}; expected NAME:TAG@sha256: and 64 hex digits"
+        )
     yield from _between("image.keepReleases", image.keep_releases, 2, 1000)
     if image.digest and not re.fullmatch(r"sha256:[0-9a-f]{64}", image.digest):
         yield (
@@ -61,6 +67,13 @@ def image(image: "settings.ImageSettings") -> Iterator[str]:
     for account in image.shared_with:
         if not ACCOUNT.fullmatch(account):
             yield f"image.sharedWith holds {account!r}; expected account numbers of 12 digits"
+
+
+def base_image(stack: str, image: "settings.ImageSettings", *, protect: bool) -> Iterator[str]:
+    """What is protected is built on bytes that are named."""
+    builds = not image.promote_from
+    if builds and protect and not is_local(stack) and "@" not in image.base_image:
+        yield base.remark(image.base_image, stack)
 
 
 def function(function: "settings.FunctionSettings") -> Iterator[str]:

@@ -4,7 +4,10 @@ from dataclasses import dataclass
 
 import pulumi
 
+from infra import base
+from infra.errors import SettingsError
 from infra.image import ModelImage, ModelImageArgs
+from infra.limits import is_local
 from infra.model import OptimizedModel, OptimizedModelProps
 from infra.promoted import PromotedImage, PromotedImageProps
 from infra.repository import ModelRepository
@@ -20,12 +23,15 @@ class Release:
         digest: sha256:..., the same in every stack it is promoted to.
         model_sha256: Of model.tflite; "unknown" for an image gone back to.
         recipe: How the model was made small; likewise.
+        base_image: What the image was built on; likewise, and None where the other stack was last
+            deployed before it told.
     """
 
     uri: pulumi.Output[str]
     digest: pulumi.Input[str]
     model_sha256: pulumi.Input[str]
     recipe: pulumi.Input[str]
+    base_image: pulumi.Input[str | None]
 
 
 def choose(settings: Settings, repository: ModelRepository) -> Release:
@@ -51,11 +57,14 @@ def returned(settings: Settings, repository: ModelRepository) -> Release:
         digest=settings.image.digest,
         model_sha256="unknown",
         recipe="unknown",
+        base_image=base.UNKNOWN,
     )
 
 
 def built(settings: Settings, repository: ModelRepository) -> Release:
     """Convert the model and build the image."""
+    if not is_local(settings.stack) and not base.is_pinned(settings.image.base_image):
+        pulumi.log.warn(base.remark(settings.image.base_image, settings.stack))
     model = OptimizedModel("model", OptimizedModelProps.of(settings.card, settings.recipe))
     image = ModelImage(
         "model",
@@ -71,7 +80,11 @@ def built(settings: Settings, repository: ModelRepository) -> Release:
         ),
     )
     return Release(
-        uri=image.uri, digest=image.digest, model_sha256=model.sha256, recipe=model.chosen
+        uri=image.uri,
+        digest=image.digest,
+        model_sha256=model.sha256,
+        recipe=model.chosen,
+        base_image=settings.image.base_image,
     )
 
 
@@ -82,10 +95,15 @@ def promoted(settings: Settings, repository: ModelRepository) -> Release:
     """
     stage = pulumi.StackReference(settings.promote_from)
     digest = stage.require_output("image_digest")
+    # Not required: what was deployed before this was exported may still be promoted.
+    base_image = stage.get_output("base_image").apply(lambda known: _allowed(settings, known))
     image = PromotedImage(
         "model",
         PromotedImageProps(
-            source=stage.require_output("image_uri"),
+            # Nothing is copied before its base was found fit.
+            source=pulumi.Output.all(stage.require_output("image_uri"), base_image).apply(
+                lambda known: str(known[0])
+            ),
             uri=pulumi.Output.concat(repository.url, "@", digest),
         ),
     )
@@ -94,4 +112,19 @@ def promoted(settings: Settings, repository: ModelRepository) -> Release:
         digest=digest,
         model_sha256=stage.require_output("model_sha256"),
         recipe=stage.require_output("recipe"),
+        base_image=base_image,
     )
+
+
+def _allowed(settings: Settings, base_image: str | None) -> str | None:
+    """What another stack's image was built on, if this stack may run it.
+
+    Raises:
+        SettingsError: It was built from a tag, and this stack is protected.
+    """
+    if base_image not in {None, base.UNKNOWN} and not base.is_pinned(str(base_image)):
+        remark = base.remark_on_promoted(str(base_image), settings.image.promote_from)
+        if settings.protect:
+            raise SettingsError(f"stack {settings.stack}: {remark}")
+        pulumi.log.warn(remark)
+    return base_image

@@ -206,6 +206,7 @@ class Settings:
             faults.append(str(error))
         for check in (
             limits.image(image),
+            limits.base_image(stack, image, protect=top.protect),
             limits.function(function),
             limits.api(api),
             limits.endpoint(endpoint),

@@ -25,7 +25,7 @@ class Image:
     """The docker provider's Image, as far as a program can tell the difference.
 
     Attributes:
-        base_image: The tag that stands for `base.IMAGE` here.
+        base_image: The tag that stands for `base.IMAGE`, and for `base.reference()`.
     """
 
     base_image: str
@@ -50,8 +50,9 @@ class Image:
         del resume
         build, name = news["build"], news["imageName"]
         say(f"     building {name} ...")
+        own = dict.fromkeys((base.IMAGE, base.reference()), self.base_image)
         arguments = [
-            f"--build-arg={key}={self.base_image if value == base.IMAGE else value}"
+            f"--build-arg={key}={own.get(value, value)}"
             for key, value in (build.get("args") or {}).items()
         ]
         command = ["build", "--quiet", f"--platform={build['platform']}", f"--tag={name}"]

@@ -32,11 +32,7 @@ if TYPE_CHECKING:
     from local.values import Properties
 
 INTERRUPTED = 130  # 128 + SIGINT, a shell's own convention
-# What every stack must take from this machine, whatever its own settings say.
-HERE = {
-    "image.baseImage": base.IMAGE,
-    "function.architecture": "arm64" if platform.machine() == "aarch64" else "x86_64",
-}
+ARCHITECTURE = "arm64" if platform.machine() == "aarch64" else "x86_64"
 
 
 def configuration(stack: str, settings: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -63,7 +59,9 @@ def configuration(stack: str, settings: Mapping[str, str] | None = None) -> dict
                 f"{path.name}: {key!r} has no namespace; expected {name}:{key}, as "
                 f"`pulumi config set {key}` writes it"
             )
-    here = {f"{name}:{key}": value for key, value in HERE.items() if key in declared}
+    # What every stack must take from this machine, whatever its own settings say.
+    forced = {"image.baseImage": base.reference(), "function.architecture": ARCHITECTURE}
+    here = {f"{name}:{key}": value for key, value in forced.items() if key in declared}
     given = {k if ":" in k else f"{name}:{k}": v for k, v in (settings or {}).items()}
     for key, value in {**here, **given}.items():
         _set(merged, key.split("."), value)

@@ -40,9 +40,17 @@ ENVIRONMENT = {
 }
 
 
+def reference() -> str:
+    """What stacks are told to build on here: as real ones, by a digest; of what it is made of.
+
+    No registry knows it. local.images puts the home's own tag in its place.
+    """
+    return f"{IMAGE}@sha256:{_recipe()}"
+
+
 def tag(home: Home) -> str:
     """The name under which a home keeps the base image: whose it is, and what it is made of."""
-    return f"{IMAGE}-{_owner(home)}-{_recipe()}"
+    return f"{IMAGE}-{_owner(home)}-{_recipe()[:12]}"
 
 
 def ensure(home: Home) -> str:
@@ -55,7 +63,7 @@ def ensure(home: Home) -> str:
         DockerError: None can be had; the message says what is missing.
     """
     own = tag(home)
-    others = [name for name in _tags() if name.endswith(_recipe())]
+    others = [name for name in _tags() if name.endswith(_recipe()[:12])]
     if own in others:
         return own
     for other in others:
@@ -97,7 +105,7 @@ def _recipe() -> str:
         total.update(path.read_bytes())
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
     total.update(str(project["dependency-groups"]["base"]).encode())
-    return total.hexdigest()[:12]
+    return total.hexdigest()
 
 
 def _reachable() -> bool:

@@ -11,12 +11,14 @@ from infra.errors import SettingsError
 
 DIGEST = "sha256:" + "d" * 64
 HOST = "000000000000.dkr.ecr.eu-central-1.amazonaws.com"
+BASE = "public.ecr.aws/lambda/python:3.13@sha256:" + "b" * 64
 ACCOUNT = {"aws:allowedAccountIds": ["111111111111"]}
 DEV = {
     "image_uri": f"{HOST}/thimble/dev/digits@{DIGEST}",
     "image_digest": DIGEST,
     "model_sha256": "m" * 64,
     "recipe": "static_wi8_ai8",
+    "base_image": BASE,
 }
 PROMOTED = {"thimble:image": {"promoteFrom": "dev"}}
 
@@ -26,13 +28,19 @@ def run(project: Path, deploy: Any, whole_program: Any) -> Any:
     """The program in a stack that is told these settings."""
     assert project.is_dir()
 
-    def with_settings(stack: str = "dev", *, preview: bool = False, **settings: Any) -> Any:
+    def with_settings(
+        stack: str = "dev",
+        *,
+        preview: bool = False,
+        dev: dict[str, Any] | None = None,
+        **settings: Any,
+    ) -> Any:
         given = {f"thimble:{key}": value for key, value in settings.items()}
         return deploy(
             whole_program,
             stack=stack,
             config=ACCOUNT | given,
-            stacks={"organization/thimble/dev": DEV},
+            stacks={"organization/thimble/dev": dev or DEV},
             preview=preview,
         )
 
@@ -97,7 +105,7 @@ def test_exports(run: Any) -> None:
 
     assert {
         *("url", "image_uri", "image_digest", "model_sha256"),
-        *("recipe", "commit", "function", "alias"),
+        *("recipe", "base_image", "commit", "function", "alias"),
     } == set(outputs)
     assert (DIGEST, "float32", "live") == (
         outputs["image_digest"],
@@ -177,6 +185,53 @@ def test_promoted_stack_exports_the_other_s_model(run: Any) -> None:
     )
 
 
+@pytest.fixture
+def warnings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the program warned of."""
+    told: list[str] = []
+    monkeypatch.setattr("pulumi.log.warn", told.append)
+    return told
+
+
+def test_a_base_by_tag_is_warned_of(run: Any, warnings: list[str]) -> None:
+    """Where an image is built, with the command that pins it; and where it is promoted to."""
+    tag = "public.ecr.aws/lambda/python:3.13"
+
+    outputs = run("dev").outputs
+    run("staging", image={"promoteFrom": "dev"}, dev=DEV | outputs)
+
+    assert tag == outputs["base_image"]
+    built, promoted = warnings
+    assert built.startswith(f"image.baseImage is '{tag}', a tag, which may name other bytes")
+    assert promoted.startswith(f"the image promoted from dev was built on '{tag}', a tag")
+    assert "pulumi config set --stack dev --path image.baseImage" in built
+
+
+def test_a_base_by_digest_is_passed_on(run: Any, warnings: list[str]) -> None:
+    """Nothing is said of it, and every stage exports it."""
+    assert BASE == run("dev", image={"baseImage": BASE}).outputs["base_image"]
+    assert BASE == run("staging", image={"promoteFrom": "dev"}).outputs["base_image"]
+    assert [] == warnings
+
+
+@pytest.mark.parametrize("known", [BASE, "unknown", None])
+def test_production_takes_what_may_be_pinned(
+    run: Any, warnings: list[str], known: str | None
+) -> None:
+    """Also an image gone back to, and one of a stage that did not export its base yet."""
+    run("prod", protect="true", image={"promoteFrom": "dev"}, dev=DEV | {"base_image": known})
+
+    assert [] == warnings
+
+
+def test_production_takes_no_base_by_tag(run: Any) -> None:
+    """The image is not copied, and the message says what to pin where."""
+    dev = DEV | {"base_image": "public.ecr.aws/lambda/python:3.13"}
+
+    with pytest.raises(SettingsError, match="in the stack that builds, and deploy it again"):
+        run("prod", protect="true", image={"promoteFrom": "dev"}, dev=dev)
+
+
 def test_promotion_by_full_name(run: Any) -> None:
     """A stack of another organization or project is named in full."""
     made = run("staging", image={"promoteFrom": "organization/thimble/dev"})
@@ -201,7 +256,7 @@ def test_endpoint_runs_the_same_image(run: Any) -> None:
 
 def test_protected_stack(run: Any) -> None:
     """`protect` covers what cannot be had back: the images and the URL."""
-    made = run("prod", protect="true")
+    made = run("prod", protect="true", image={"baseImage": BASE})
 
     assert made.options("Repository", "model").protect
     assert made.options("Api", "prediction").protect

@@ -18,6 +18,7 @@ from infra.settings import Backend, Settings
 
 ROOT = Path(__file__).parents[2]
 REAL = {"aws:allowedAccountIds": '["111111111111"]'}
+PIN = "@sha256:" + "b" * 64
 TYPES = {str: "string", int: "integer", bool: "boolean", tuple[str, ...]: "array"}
 
 
@@ -190,6 +191,10 @@ def test_unknown_key_names_its_neighbour() -> None:
         ({"endpoint": {"minInstances": 3}}, "maxInstances is 2, below endpoint.minInstances 3"),
         ({"endpoint": {"instanceType": "c6g.large"}}, "SageMaker's names begin with 'ml.'"),
         ({"image": {"baseImage": "example.com/base"}}, "image.pythonVersion is ''"),
+        (
+            {"image": {"baseImage": "public.ecr.aws/lambda/python:3.13@sha256:..."}},
+            "@sha256:...'; expected NAME:TAG@sha256: and 64 hex digits",
+        ),
         ({"image": {"sharedWith": ["me"]}}, "image.sharedWith holds 'me'"),
         ({"image": {"digest": "v1"}}, "image.digest is 'v1'; expected sha256: and 64 hex"),
         ({"image": {"keepReleases": 1}}, "image.keepReleases is 1; expected 2 to 1000"),
@@ -346,7 +351,7 @@ def test_backend_is_typed() -> None:
     ("image", "expected"),
     [
         ({}, "3.13"),
-        ({"baseImage": "public.ecr.aws/lambda/python:3.12@sha256:abc"}, "3.12"),
+        ({"baseImage": f"public.ecr.aws/lambda/python:3.12{PIN}"}, "3.12"),
         ({"baseImage": "example.com:5000/base", "pythonVersion": "3.11"}, "3.11"),
     ],
 )

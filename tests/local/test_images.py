@@ -53,10 +53,11 @@ def test_create_builds_and_pushes(docker_command: FakeDocker) -> None:
     assert ["push", "--quiet", "localhost:4566/app:tag"] in docker_command.calls
 
 
-def test_the_base_image_is_this_homes_own(docker_command: FakeDocker) -> None:
+@pytest.mark.parametrize("name", [base.IMAGE, base.reference()])
+def test_the_base_image_is_this_homes_own(docker_command: FakeDocker, name: str) -> None:
     """What the settings call it stands for a tag that no other checkout takes away."""
     pushed(docker_command)
-    build = {**NEWS["build"], "args": {"BASE_IMAGE": base.IMAGE}}
+    build = {**NEWS["build"], "args": {"BASE_IMAGE": name}}
     Image("own:1").create({**NEWS, "build": build}, resume=False)
     (call,) = [call for call in docker_command.calls if call[0] == "build"]
     assert "--build-arg=BASE_IMAGE=own:1" in call

@@ -118,7 +118,7 @@ def test_some_settings_are_this_machines(project: Path) -> None:
     (project / "Pulumi.yaml").write_text(declared)
     (project / "Pulumi.dev.yaml").write_text("config: {thimble:image: {baseImage: y, other: 1}}")
     found = program.configuration("dev")
-    assert json.loads(found["thimble:image"]) == {"baseImage": base.IMAGE, "other": 1}
+    assert json.loads(found["thimble:image"]) == {"baseImage": base.reference(), "other": 1}
     assert "thimble:function" not in found
 
 
