@@ -28,6 +28,8 @@ ACCOUNT = re.compile(r"\d{12}")
 # AWS's own processors carry a g after the generation: ml.c6g, ml.m7gd; but ml.g5 is a GPU.
 GRAVITON = re.compile(r"ml\.[a-z]+\d+g[a-z]*\.")
 SNAPSHOT_PYTHON = 12
+# AWS's images before Python 3.12 have glibc 2.26; LiteRT's wheels ask for 2.27 (arm64: 2.34).
+OLD_LINUX = re.compile(r"(public\.ecr\.aws/lambda/|amazon/aws-lambda-)python:3\.(\d|1[01])\b")
 # As browsers send it: no path, not even a slash, or no page would ever match.
 ORIGIN = re.compile(r"\*|https?://(\*|[A-Za-z0-9.-]+(:\d+)?)")
 # Nobody sits between this machine and itself, so its own issuer needs no certificate.
@@ -53,6 +55,12 @@ def image(image: "settings.ImageSettings") -> Iterator[str]:
         yield (
             f"image.pythonVersion is {image.python_version!r} and image.baseImage "
             f"{image.base_image!r} does not tell; expected the base's Python, such as 3.13"
+        )
+    if OLD_LINUX.match(image.base_image):
+        yield (
+            f"image.baseImage is {image.base_image!r}, which is Amazon Linux 2; LiteRT needs a "
+            "newer C library: choose AWS's Python 3.12 or later, such as "
+            "public.ecr.aws/lambda/python:3.13"
         )
     if "@" in image.base_image and not base.is_pinned(image.base_image):
         yield (

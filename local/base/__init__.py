@@ -1,4 +1,9 @@
-"""The base image of the function: AWS's where it can be pulled, else a stand-in made here."""
+"""A stand-in for AWS's base image: Debian's Python with the runtime client and an emulator.
+
+Debian comes from a registry where one can be reached, else from its package archive. AWS's own
+image of this Python will not do: it is Amazon Linux 2, whose C library (2.26) is too old for
+LiteRT. A newer one would be another Python than the one that is made where nothing can be pulled.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +31,7 @@ if TYPE_CHECKING:
 # What a stack's settings call it. No image has this very name: each home builds from a tag of its
 # own, lest one checkout's `down` take away what another is about to build from.
 IMAGE = "thimble/lambda-python:3.11"
-AWS_IMAGE = "public.ecr.aws/lambda/python:3.11"
+DEBIAN_IMAGE = "public.ecr.aws/docker/library/python:3.11-slim-bookworm"
 REGISTRY = "https://public.ecr.aws/v2/"
 HERE = Path(__file__).parent
 # What AWS's image sets; the handler's Dockerfile relies on the first two.
@@ -54,13 +59,13 @@ def tag(home: Home) -> str:
 
 
 def ensure(home: Home) -> str:
-    """See to it that the home's tag exists: AWS's base image, another home's, or the stand-in.
+    """See to it that the home's tag exists: another home's image, or one made here.
 
     Returns:
         The tag.
 
     Raises:
-        DockerError: None can be had; the message says what is missing.
+        DockerError: None can be made; the message says what is missing.
     """
     own = tag(home)
     others = [name for name in _tags() if name.endswith(_recipe()[:12])]
@@ -71,13 +76,15 @@ def ensure(home: Home) -> str:
         with suppress(DockerError):
             docker.docker("tag", other, own)
             return own
-    if _reachable():
-        say(f"pulling {AWS_IMAGE} ...")
-        docker.docker("pull", "--quiet", AWS_IMAGE)
-        docker.docker("tag", AWS_IMAGE, own)
-        return own
-    say("AWS's base image cannot be pulled from here; making a stand-in from Debian (a minute) ...")
-    _build(own)
+    with tempfile.TemporaryDirectory(prefix="thimble-base-") as folder:
+        if _reachable():
+            say(f"making a base image from {DEBIAN_IMAGE} ...")
+            _build(own, Path(folder))
+        else:
+            say(
+                "no image can be pulled from here; making one from Debian's packages (a minute) ..."
+            )
+            _bootstrap(own, Path(folder))
     return own
 
 
@@ -120,24 +127,41 @@ def _reachable() -> bool:
         return False
 
 
-def _build(name: str) -> None:
-    """Make the stand-in `name`: Debian with Python 3.11, the runtime client and the emulator."""
+def _build(name: str, folder: Path) -> None:
+    """Make it on an image that a registry has."""
+    _lay_out(folder / "root")
+    lines = [f"FROM {DEBIAN_IMAGE}", "COPY root/ /", *_changes(), ""]
+    (folder / "Dockerfile").write_text("\n".join(lines), encoding="utf-8")
+    docker.docker("build", "--quiet", f"--tag={name}", str(folder))
+
+
+def _bootstrap(name: str, folder: Path) -> None:
+    """Make it without any, as root."""
     if shutil.which("debootstrap") is None:
         docker.install(["debootstrap"])
-    with tempfile.TemporaryDirectory(prefix="thimble-base-") as folder:
-        root = Path(folder) / "root"
-        _debootstrap(root)
-        runtime = root / "var" / "runtime"
-        _install_runtime_client(runtime)
-        shutil.copy(HERE / "rie.py", runtime)
-        shutil.copy(HERE / "lambda-entrypoint.sh", root)
-        (root / "var" / "task").mkdir(parents=True, exist_ok=True)
-        changes = [f"ENV {name}={value}" for name, value in ENVIRONMENT.items()]
-        changes += ["WORKDIR /var/task", 'ENTRYPOINT ["/lambda-entrypoint.sh"]']
-        options = [word for change in changes for word in ("--change", change)]
-        archive = Path(folder) / "root.tar"
-        _run(["tar", "-C", str(root), "-cf", str(archive), "."])
-        docker.docker("import", *options, str(archive), name)
+    root = folder / "root"
+    _debootstrap(root)
+    _lay_out(root)
+    options = [word for change in _changes() for word in ("--change", change)]
+    archive = folder / "root.tar"
+    _run(["tar", "-C", str(root), "-cf", str(archive), "."])
+    docker.docker("import", *options, str(archive), name)
+
+
+def _lay_out(root: Path) -> None:
+    """What AWS's image has that Debian's has not."""
+    runtime = root / "var" / "runtime"
+    runtime.mkdir(parents=True)
+    _install_runtime_client(runtime)
+    shutil.copy(HERE / "rie.py", runtime)
+    shutil.copy(HERE / "lambda-entrypoint.sh", root)
+    (root / "var" / "task").mkdir()
+
+
+def _changes() -> list[str]:
+    """The image's settings, as a Dockerfile has them."""
+    settings = [f"ENV {name}={value}" for name, value in ENVIRONMENT.items()]
+    return [*settings, "WORKDIR /var/task", 'ENTRYPOINT ["/lambda-entrypoint.sh"]']
 
 
 def _debootstrap(root: Path) -> None:
@@ -149,7 +173,7 @@ def _debootstrap(root: Path) -> None:
         said = (done.stdout + done.stderr).strip().splitlines()
         raise DockerError(
             f"debootstrap failed: {said[-1] if said else 'no message'}; it needs root and Debian's "
-            f"package archive. Or run this where {AWS_IMAGE} can be pulled"
+            f"package archive. Or run this where {DEBIAN_IMAGE} can be pulled"
         )
     for useless in ("var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/locale"):
         shutil.rmtree(root / useless, ignore_errors=True)

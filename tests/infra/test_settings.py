@@ -195,6 +195,11 @@ def test_unknown_key_names_its_neighbour() -> None:
             {"image": {"baseImage": "public.ecr.aws/lambda/python:3.13@sha256:..."}},
             "@sha256:...'; expected NAME:TAG@sha256: and 64 hex digits",
         ),
+        (
+            {"image": {"baseImage": "public.ecr.aws/lambda/python:3.11"}},
+            "which is Amazon Linux 2; LiteRT needs a newer C library: choose AWS's Python 3.12",
+        ),
+        ({"image": {"baseImage": "amazon/aws-lambda-python:3.9"}}, "which is Amazon Linux 2"),
         ({"image": {"sharedWith": ["me"]}}, "image.sharedWith holds 'me'"),
         ({"image": {"digest": "v1"}}, "image.digest is 'v1'; expected sha256: and 64 hex"),
         ({"image": {"keepReleases": 1}}, "image.keepReleases is 1; expected 2 to 1000"),

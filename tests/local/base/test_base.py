@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from local import base
+from local import base, docker
 from local.home import Home
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from tests.local.conftest import FakeDocker
 
@@ -46,9 +46,9 @@ def unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def built(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What stand-ins were made; making one takes root, Debian's archive and a minute."""
+    """What was made of Debian's packages, which takes root, the archive and a minute."""
     made: list[str] = []
-    monkeypatch.setattr(base, "_build", made.append)
+    monkeypatch.setattr(base, "_bootstrap", lambda name, _folder: made.append(name))
     return made
 
 
@@ -130,25 +130,47 @@ def test_forgetting_what_was_never_made(docker_command: FakeDocker, home: Home) 
 
 
 @pytest.mark.parametrize("status", [200, 401])
-def test_awss_own_image_is_pulled(
+def test_where_images_can_be_pulled_one_is_built_on(
     docker_command: FakeDocker,
     built: list[str],
     registry: Callable[[int], None],
     status: int,
     home: Home,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Where the registry answers, asking for a token or not, and under our name."""
+    """Where the registry answers, asking for a token or not; root is not needed."""
+    found: list[str] = []
+
+    def look(*arguments: str) -> str:
+        if arguments[0] == "build":
+            folder = Path(arguments[-1])
+            found.extend((folder / "Dockerfile").read_text().splitlines())
+            found.extend(
+                path.relative_to(folder / "root").as_posix()
+                for path in sorted((folder / "root").rglob("*"))
+            )
+        return told(*arguments)
+
+    told = docker.docker
+    monkeypatch.setattr(docker, "docker", look)
+    monkeypatch.setattr(base, "_install_runtime_client", lambda _target: None)
     registry(status)
-    base.ensure(home)
-    assert [
-        ["pull", "--quiet", base.AWS_IMAGE],
-        ["tag", base.AWS_IMAGE, base.tag(home)],
-    ] == changes(docker_command)
+
+    assert base.tag(home) == base.ensure(home)
+
+    ((*command, _),) = changes(docker_command)
+    assert ["build", "--quiet", f"--tag={base.tag(home)}"] == command
+    assert [f"FROM {base.DEBIAN_IMAGE}", "COPY root/ /"] == found[:2]
+    assert {
+        "ENV LAMBDA_TASK_ROOT=/var/task",
+        'ENTRYPOINT ["/lambda-entrypoint.sh"]',
+        *("lambda-entrypoint.sh", "var/runtime/rie.py", "var/task"),
+    } <= set(found)
     assert [] == built
 
 
 @pytest.mark.usefixtures("docker_command")
-def test_behind_a_proxy_the_stand_in_is_made(
+def test_behind_a_proxy_packages_do(
     built: list[str], registry: Callable[[int], None], home: Home
 ) -> None:
     """A proxy that refuses the host answers too, but not as the registry does."""
@@ -158,7 +180,7 @@ def test_behind_a_proxy_the_stand_in_is_made(
 
 
 @pytest.mark.usefixtures("docker_command", "unreachable")
-def test_without_a_network_the_stand_in_is_made(built: list[str], home: Home) -> None:
+def test_without_a_network_packages_do(built: list[str], home: Home) -> None:
     """Nobody answers."""
     base.ensure(home)
     assert [base.tag(home)] == built
