@@ -136,10 +136,11 @@ def _features(column: list[Any], spec: TensorSpec) -> Tensor:
     free = sizes.count(-1)
     fixed = math.prod(size for size in sizes if size != -1)
     if free > 1 or (length % fixed if free else length != fixed):
+        wanted = f", expected a flat list of {f'a multiple of {fixed}' if free else fixed}"
         raise BadRequestError(
             f"input '{spec.name}' (expected {spec.client_dtype} of shape "
             f"{list(spec.client_shape)}): got {length} numbers for each example"
-            + ("; more than one dimension is free, use :predict" if free > 1 else "")
+            + ("; more than one dimension is free, use :predict" if free > 1 else wanted)
         )
     flat = TensorSpec(spec.name, spec.client_dtype, (-1,))
     flat.client_shape = spec.client_shape  # what a message says is expected

@@ -116,7 +116,10 @@ def test_an_example_is_flat_whatever_the_models_rank(
         ({"examples": [{"a": [1, 2]}]}, "examples[0]: missing input 'b'"),
         ({"examples": [{**FEATURES, "c": 1}]}, "examples[0]: unknown input 'c'"),
         ({"examples": [FEATURES, {**FEATURES, "b": 1}]}, "examples[1]: 'b' has 1 numbers"),
-        ({"examples": [{**FEATURES, "b": [1, 2, 3]}]}, "got 3 numbers for each example"),
+        (
+            {"examples": [{**FEATURES, "b": [1, 2, 3]}]},
+            "got 3 numbers for each example, expected a flat list of 2",
+        ),
         ({"examples": [{**FEATURES, "b": [[1], [2]]}]}, "found a list at [0]"),
         ({"examples": [{**FEATURES, "b": ["1", "2"]}]}, "found a string at [0]"),
         ({"examples": [{**FEATURES, "b": {"b64": "AA=="}}]}, "is for pictures"),

@@ -1,10 +1,14 @@
 """What the image carries beside the base: wheels, by hash, for the image's platform."""
 
+import re
 import shutil
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.tags import Tag
+from packaging.utils import parse_wheel_filename
 
 from infra import runtime
 from infra.errors import ToolError
@@ -32,6 +36,31 @@ def test_wheels_are_locked_and_for_the_image(project: Path) -> None:
         "--python-version 3.13",
     ):
         assert option in installed
+
+
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
+@pytest.mark.parametrize("architecture", runtime.PLATFORMS)
+def test_the_lock_has_a_wheel_for_each_image(architecture: str, python: str) -> None:
+    """Whatever processor and Python a base image has, all that is shipped exists for it."""
+    machine, _, platform = runtime.PLATFORMS[architecture].partition("-")
+    interpreter = f"cp{python.replace('.', '')}"
+    platforms = re.compile(rf"manylinux_2_(\d+)_{machine}")
+    newest = int(platform.rpartition("_")[2])
+    lock = tomllib.loads((Path(__file__).parents[2] / "uv.lock").read_text(encoding="utf-8"))
+
+    def fits(tag: Tag) -> bool:
+        found = platforms.fullmatch(tag.platform.replace("manylinux2014", "manylinux_2_17"))
+        if tag.interpreter == interpreter and found is not None:
+            return int(found[1]) <= newest
+        return str(tag) == "py3-none-any"
+
+    served = {
+        package["name"]
+        for package in lock["package"]
+        for wheel in package.get("wheels", ())
+        if any(map(fits, parse_wheel_filename(wheel["url"].rpartition("/")[2])[3]))
+    }
+    assert {"ai-edge-litert", "pillow", *runtime.PACKAGES} <= served
 
 
 def test_installed_once(project: Path) -> None:
