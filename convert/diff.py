@@ -29,10 +29,12 @@ def read(path: Path) -> dict[str, Any]:
         raise ReportError(f"{file}: not JSON: {error}") from error
     if not isinstance(document, dict) or "candidates" not in document or "schema" not in document:
         raise ReportError(f"{file}: not a report: expected a {FILE_NAME} of python -m convert")
-    if document["schema"] != SCHEMA:
+    schema = document["schema"]
+    if schema != SCHEMA:
+        newer = isinstance(schema, int) and schema > SCHEMA
+        mend = "take the converter that wrote it" if newer else "convert the model again"
         raise ReportError(
-            f"{file}: schema {document['schema']!r}: this converter reads schema {SCHEMA}; convert "
-            "the model again"
+            f"{file}: schema {schema!r}: this converter reads schema {SCHEMA}; {mend}"
         )
     return document
 
@@ -62,10 +64,15 @@ def _render(old: Mapping[str, Any], new: Mapping[str, Any], *, markdown: bool) -
 
 def _title(old: Mapping[str, Any], new: Mapping[str, Any], *, markdown: bool) -> str:
     quote = "`" if markdown else ""
-    same = _comparable(old) == _comparable(new)
     what = f"{old['chosen']} -> {new['chosen']}"
-    if old["chosen"] == new["chosen"]:
-        what = f"still {new['chosen']}" + (", and nothing changed but latencies" if same else "")
+    if old["model"] != new["model"]:
+        what += f", of another model: the old report is of {quote}{old['model']}{quote}"
+    elif old == new:
+        what = f"still {new['chosen']}, and nothing changed"
+    elif _comparable(old) == _comparable(new):
+        what = f"still {new['chosen']}, and nothing changed but latencies"
+    elif old["chosen"] == new["chosen"]:
+        what = f"still {new['chosen']}"
     return f"{'### ' if markdown else ''}{quote}{new['model']}{quote}: {what}"
 
 

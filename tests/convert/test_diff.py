@@ -60,6 +60,22 @@ def test_nothing_changed(diff: Diff) -> None:
     assert "cats: still float16, and nothing changed but latencies" == said.splitlines()[0]
 
 
+def test_same_report(diff: Diff) -> None:
+    """A report and itself differ in nothing at all."""
+    _, said, _ = diff(report(), report())
+    assert "cats: still float16, and nothing changed" == said.splitlines()[0]
+
+
+def test_another_model(diff: Diff) -> None:
+    """Reports of two models are set side by side, and the first line says that they are."""
+    code, said, _ = diff(report(model="dogs"), report())
+    assert 0 == code
+    assert (
+        "cats: float16 -> float16, of another model: the old report is of dogs"
+        == said.splitlines()[0]
+    )
+
+
 def test_another_winner(diff: Diff) -> None:
     """Sizes and latencies are told as ratios, metrics as differences; candidates by name."""
     new = report(chosen="float32")
@@ -96,11 +112,19 @@ def test_markdown_is_a_table(diff: Diff) -> None:
     [
         ("{", "not JSON"),
         ([], "not a report"),
-        (report(schema=9), "schema 9: this converter reads schema 1"),
+        (report(schema=0), "schema 0: this converter reads schema 1; convert the model again"),
+        (report(schema=9), "schema 9: this converter reads schema 1; take the converter that"),
         (report(candidates=[]), "damaged"),
         (report(chosen=None), "damaged"),
     ],
-    ids=["cut short", "another document", "another schema", "no candidates", "no winner"],
+    ids=[
+        "cut short",
+        "another document",
+        "older schema",
+        "newer schema",
+        "no candidates",
+        "no winner",
+    ],
 )
 def test_unusable_report(diff: Diff, new: object, fault: str) -> None:
     """What is no report exits 2 with one line."""
