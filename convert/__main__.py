@@ -173,10 +173,14 @@ def _run(options: argparse.Namespace, scratch: Path | None) -> None:
         ),
         fetched,
     )
-    if options.check:
+    if options.check and options.quick:
         return
     from convert import pipeline
 
+    if options.check:
+        with tempfile.TemporaryDirectory(prefix="convert-", dir=scratch) as folder:
+            pipeline.check(asked, Path(folder), _say)
+        return
     if scratch is not None:
         output.write(pipeline.convert(asked, scratch, _say), scratch)
         return
@@ -263,7 +267,10 @@ def _parser() -> argparse.ArgumentParser:
         help="end the conversion after this (default: %(default)s)",
     )
     parser.add_argument(
-        "--check", action="store_true", help="only look at the input, quickly; write nothing"
+        "--check", action="store_true", help="load the model, look at all input, write nothing"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="with --check: look at files, and load nothing"
     )
     parser.add_argument(
         "--digest", action="store_true", help="print the sha256 of the files a card names and exit"

@@ -45,13 +45,8 @@ def convert(asked: Request, scratch: Path, say: Say) -> dict[str, bytes]:
         BudgetError: No candidate is inside the budget.
     """
     about = asked.card
-    say(f"loading {about.model}")
+    source, tried, calibration, judging = _ready(asked, scratch, say)
     with quiet():
-        source = load(about.model, scratch, about.signature)
-    request.check_presentation(about, source.signature)
-    calibration = asked.calibration and data.fit(asked.calibration, source.signature)
-    with quiet():
-        judging = judge.prepare(asked, source)
         call = answers.one_call(source.signature, judging.inputs if judging else None)
         original_latency = answers.latency_ms(source.original, call)
     folder = scratch / "candidates"
@@ -73,7 +68,7 @@ def convert(asked: Request, scratch: Path, say: Say) -> dict[str, bytes]:
             original_metric=original_metric,
             budget=asked.budget,
             say=say,
-        ).run(_tried(asked, source), rescue=asked.wanted == AUTO and source.given is None)
+        ).run(tried, rescue=asked.wanted == AUTO and source.given is None)
     if len(candidates) == 1 and candidates[0].error is not None:
         raise ModelError(f"{about.model}: {candidates[0].error}")
     report = Report(
@@ -107,6 +102,38 @@ def convert(asked: Request, scratch: Path, say: Say) -> dict[str, bytes]:
         "report.md": report.to_markdown(chosen).encode(),
     }
     return files if picture is None else files | {"report.png": plot.draw(picture)}
+
+
+def check(asked: Request, scratch: Path, say: Say) -> None:
+    """Looks at all that is given, as `convert` does before it makes the first candidate.
+
+    Args:
+        asked: The request.
+        scratch: A folder to work in.
+        say: Gets one line of progress at a time.
+
+    Raises:
+        InputError: The model or the data turn out to be wrong.
+    """
+    _ready(asked, scratch, say)
+
+
+def _ready(
+    asked: Request, scratch: Path, say: Say
+) -> tuple[Source, tuple[Recipe, ...], Examples | None, Judge | None]:
+    """Loads the model, and holds the data and the card against it."""
+    about = asked.card
+    say(f"loading {about.model}")
+    with quiet():
+        source = load(about.model, scratch, about.signature)
+    request.check_presentation(about, source.signature)
+    tried = _tried(asked, source)
+    calibration = asked.calibration and data.fit(asked.calibration, source.signature)
+    if asked.training is not None:
+        data.fit(asked.training, source.signature)
+    with quiet():
+        judging = judge.prepare(asked, source)
+    return source, tried, calibration, judging
 
 
 def _tried(asked: Request, source: Source) -> tuple[Recipe, ...]:

@@ -90,8 +90,12 @@ class OptimizedModelProvider(ResourceProvider):
     serialize_as_secret_always = False
 
     def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
-        """Called in preview and up, before anything else: refuse what cannot be converted."""
-        code, _, said = _convert([*_arguments(news), "--check"], remote=_remote(news))
+        """Called in preview and up, before anything else: refuse what cannot be converted.
+
+        What was converted before needs no more than a look: loading a model takes seconds.
+        """
+        known = ["--quick"] if _whole(_folder(news)) else []
+        code, _, said = _convert([*_arguments(news), "--check", *known], remote=_remote(news))
         return CheckResult(news, [CheckFailure("card", _reason(code, said))] if code else [])
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
@@ -200,9 +204,7 @@ def build(props: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ConversionError: With the converter's own words.
     """
-    inputs = {key: props.get(key) for key in INPUTS}
-    named = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:16]
-    folder = MODELS / named
+    inputs, folder = _inputs(props), _folder(props)
     if not _whole(folder):
         shutil.rmtree(folder, ignore_errors=True)
         arguments = [*_arguments(props), "--out", folder.as_posix()]
@@ -210,6 +212,16 @@ def build(props: Mapping[str, Any]) -> dict[str, Any]:
         if code:
             raise ConversionError(_reason(code, said))
     return inputs | {"artifact": folder.as_posix()} | _outputs(folder)
+
+
+def _inputs(props: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: props.get(key) for key in INPUTS}
+
+
+def _folder(props: Mapping[str, Any]) -> Path:
+    """Where the artifact for these inputs is, or will be."""
+    named = hashlib.sha256(json.dumps(_inputs(props), sort_keys=True).encode()).hexdigest()
+    return MODELS / named[:16]
 
 
 def _outputs(folder: Path) -> dict[str, Any]:

@@ -68,15 +68,15 @@ def test_text_renamed_to_keras_is_one_line(tmp_path: Path) -> None:
     assert [fake] == list(tmp_path.iterdir())
 
 
-def test_check_is_quick_and_imports_no_tensorflow(tmp_path: Path) -> None:
-    """--check accepts the example without importing TensorFlow or Keras, and writes nothing."""
+def test_quick_check_imports_no_tensorflow(tmp_path: Path) -> None:
+    """--check --quick accepts the example without TensorFlow or Keras, and writes nothing."""
     code = (
         "import sys; from convert.__main__ import main; code = main(sys.argv[1:]); "
         "sys.exit(code or 10 * bool({'tensorflow', 'keras'} & set(sys.modules)))"
     )
     out = tmp_path / "out"
     done = subprocess.run(
-        [sys.executable, "-c", code, "models/digits", "--check", "--out", str(out)],
+        [sys.executable, "-c", code, "models/digits", "--check", "--quick", "--out", str(out)],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -1,8 +1,8 @@
 """A converter that costs nothing: the same command line and files as `python -m convert`.
 
 It copies the model, says of what lies on S3 only which credentials it got, refuses one called
-`broken`, finds nothing inside the budget for one called `hopeless`, and writes a line to
-conversions.log each time it really converts.
+`broken`, finds nothing inside the budget for one called `hopeless`, and writes a line to checks.log
+for each check, and to conversions.log each time it really converts.
 """
 
 import hashlib
@@ -22,6 +22,8 @@ if "--digest" in arguments:
     print(json.dumps({"model": told, "calibration": None, "evaluation": None, "training": None}))
     raise SystemExit(0)
 if "--check" in arguments:
+    with Path("checks.log").open("a") as log:
+        log.write("quick\n" if "--quick" in arguments else "whole\n")
     if not (card.parent / "model.keras").exists():
         print("progress\nmodel.keras is missing: expected a model", file=sys.stderr)
         raise SystemExit(2)

@@ -200,6 +200,15 @@ def test_preview_passes_what_converts(project: Path) -> None:
     assert 0 == conversions()
 
 
+def test_model_is_loaded_to_be_checked_only_while_it_is_new(project: Path) -> None:
+    """A preview loads a model that was never converted; one that was is given a look."""
+    provider.check({}, inputs())
+    provider.create(inputs())
+    provider.check({}, inputs())
+
+    assert ["whole", "quick"] == (project / "checks.log").read_text().split()
+
+
 def test_no_candidate_shows_the_table(project: Path) -> None:
     """Without a candidate inside the budget the error is the converter's table."""
     (project / "models/digits/model.keras").write_bytes(b"hopeless")

@@ -1,0 +1,92 @@
+"""--check, which previews run: it says what the conversion would say, and writes nothing."""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from convert.__main__ import main
+
+
+@pytest.fixture
+def model(zoo: Any, tmp_path: Path) -> Path:
+    """A folder with a card, all of which fits."""
+    (tmp_path / "model.yaml").write_text(
+        f"{{name: m, model: '{zoo.keras}', evaluation: '{zoo.evaluation}', "
+        f"calibration: '{zoo.calibration}'}}"
+    )
+    return tmp_path
+
+
+def change(model: Path, key: str, value: str) -> None:
+    """Writes another value into the card."""
+    card = model / "model.yaml"
+    lines = card.read_text()[1:-1].split(", ")
+    kept = [line for line in lines if not line.startswith(f"{key}:")]
+    card.write_text(f"{{{', '.join([*kept, f'{key}: {value}'])}}}")
+
+
+def calibration_of_another_shape(model: Path) -> None:
+    """Five numbers a row, where the model takes twelve."""
+    np.savez(model / "c.npz", x=np.zeros((8, 5), np.float32))
+    change(model, "calibration", "c.npz")
+
+
+def labels_of_another_length(model: Path) -> None:
+    """Two labels for four scores."""
+    change(model, "labels", "[one, two]")
+
+
+def targets_of_an_unknown_class(model: Path) -> None:
+    """A class that the model has no score for."""
+    np.savez(model / "e.npz", x=np.zeros((8, 12), np.float32), y=np.full(8, 9))
+    change(model, "evaluation", "e.npz")
+
+
+def weights_that_are_not_numbers(model: Path) -> None:
+    """A layer that diverged."""
+    start = keras.Input((12,), name="features")
+    layer = keras.layers.Dense(4, kernel_initializer=keras.initializers.Constant(float("nan")))
+    keras.Model(start, layer(start)).save(model / "m.keras")
+    change(model, "model", "m.keras")
+
+
+def operation_that_litert_lacks(model: Path) -> None:
+    """The inverse of the error function."""
+    start = keras.Input((12,), name="features")
+    keras.Model(start, keras.layers.Dense(4)(keras.ops.erfinv(start))).save(model / "m.keras")
+    change(model, "model", "m.keras")
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (calibration_of_another_shape, "rows of shape [5]: the model expects [12]"),
+        (labels_of_another_length, "labels: 2 given"),
+        (targets_of_an_unknown_class, "knows 0 to 3"),
+        (weights_that_are_not_numbers, "NaN or infinite"),
+        (operation_that_litert_lacks, "LiteRT has no operation for Erfinv"),
+    ],
+)
+def test_check_says_what_the_conversion_says(
+    model: Path, convert: Any, capsys: pytest.CaptureFixture[str], damage: Any, said: str
+) -> None:
+    """What only the loaded model can tell is told by both, in the same words."""
+    damage(model)
+    fault = convert.fails(model)
+    before = sorted(model.iterdir())
+    capsys.readouterr()
+
+    assert 2 == main([str(model), "--check"])
+    assert f"convert: {fault}" == capsys.readouterr().err.splitlines()[-1]
+    assert said in fault
+    assert before == sorted(model.iterdir())
+
+
+def test_what_fits_passes(model: Path) -> None:
+    """Nothing wrong is exit 0, and nothing written."""
+    before = sorted(model.iterdir())
+    assert 0 == main([str(model), "--check"])
+    assert before == sorted(model.iterdir())
