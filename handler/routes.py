@@ -185,7 +185,7 @@ def _predict(request: Request, predictor: Predictor, record: Record) -> Response
     response = _bare(request, answers)
     if response is None:
         batch = next((t.shape[0] for t in tensors.values() if t.shape), 0)
-        response = ok(tfserving.render(answers, rows=rows, batch=batch))
+        response = Response(200, tfserving.render(answers, rows=rows, batch=batch))
     return response
 
 
@@ -207,7 +207,7 @@ def _predict_tensor(request: Request, predictor: Predictor, record: Record) -> R
         )
     answers = run(tensors, predictor, record)
     response = _bare(request, answers)
-    return response or ok(tfserving.render(answers, rows=False, batch=0))
+    return response or Response(200, tfserving.render(answers, rows=False, batch=0))
 
 
 def _bare(request: Request, answers: Mapping[str, Tensor]) -> Response | None:

@@ -15,7 +15,7 @@ from handler.errors import BadRequestError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import Any
 
     from _typeshed import ReadableBuffer
@@ -217,9 +217,34 @@ def from_nested(value: object, spec: TensorSpec) -> Tensor:
         raise _error(spec, f"holds a number outside the range of {dtype}") from None
 
 
+def shortest(tensor: Tensor) -> list[str] | None:
+    """Each value's shortest text that gives back the same bits: 0.1, not 0.10000000149011612.
+
+    Returns:
+        Texts as "%g" writes them, 1 for 1.0 and 1e-05; None for a dtype that Python's own numbers
+        give back as it is.
+    """
+    formats = _DIGITS.get(tensor.dtype)
+    if formats is None:
+        return None
+    *fewer, most = formats
+    cell = struct.Struct(f"<{TYPECODES[tensor.dtype]}")
+    texts = []
+    for value in tensor.tolist():
+        for form in fewer:
+            text = form % value
+            if cell.unpack(cell.pack(float(text)))[0] == value:
+                break
+        else:
+            text = most % value
+        texts.append(text)
+    return texts
+
+
 def to_values(tensor: Tensor) -> list[Any]:
     """The values as one flat list of Python's own numbers, floats as short as they can be said."""
-    return _shortest(tensor) if tensor.dtype in _DIGITS else tensor.tolist()
+    texts = shortest(tensor)
+    return tensor.tolist() if texts is None else list(map(float, texts))
 
 
 def to_nested(tensor: Tensor) -> object:
@@ -227,9 +252,22 @@ def to_nested(tensor: Tensor) -> object:
     level = to_values(tensor)
     if not tensor.shape:
         return level[0]
-    for size in reversed(tensor.shape[1:]):
-        level = [level[i : i + size] for i in range(0, len(level), size)]
+    for size, starts in lists(tensor.shape):
+        level = [level[i : i + size] for i in starts]
     return level
+
+
+def lists(shape: tuple[int, ...]) -> Iterator[tuple[int, Sequence[int]]]:
+    """How flat values are put into nested lists: the innermost ones first, not the outermost.
+
+    Yields:
+        How long each list is, and where in what was made before each begins.
+    """
+    for axis in range(len(shape) - 1, 0, -1):
+        size = shape[axis]
+        # By their number: an answer with no rows in it may still have lists, all of them empty.
+        count = math.prod(shape[:axis])
+        yield size, range(0, count * size, size) if size else [0] * count
 
 
 def zeros(spec: TensorSpec) -> Tensor:
@@ -237,22 +275,6 @@ def zeros(spec: TensorSpec) -> Tensor:
     shape = tuple(1 if size == -1 else size for size in spec.shape)
     dtype = spec.client_dtype
     return Tensor(dtype, shape, bytes(ITEM_SIZES[dtype] * math.prod(shape)))
-
-
-def _shortest(tensor: Tensor) -> list[float]:
-    """Floats whose text is short and gives back the same bits: 0.1, not 0.10000000149011612."""
-    values = tensor.tolist()
-    few, *more = _DIGITS[tensor.dtype]
-    short = [float(few % value) for value in values]
-    for digits in more:
-        again = Tensor.of(tensor.dtype, tensor.shape, short).tolist()
-        if again == values:
-            break
-        short = [
-            near if got == want else float(digits % want)
-            for near, got, want in zip(short, again, values, strict=True)
-        ]
-    return short
 
 
 def _error(spec: TensorSpec, what: str) -> BadRequestError:

@@ -8,7 +8,7 @@ none, so binary values are refused everywhere else.
 from __future__ import annotations
 
 from handler.errors import BadRequestError
-from handler.protocols import strict_json
+from handler.protocols import nested_text, strict_json
 from handler.tensor import from_nested, to_nested
 
 TYPE_CHECKING = False
@@ -61,17 +61,19 @@ def parse(body: bytes, manifest: Manifest) -> tuple[dict[str, Tensor], str, bool
         if rows
         else _columns(document["inputs"], signature.inputs)
     )
+    # The text of the only value there is.
+    text = body.partition(b":")[2].rpartition(b"}")[0] if len(document) == 1 else b""
     tensors = {}
     for spec in signature.inputs:
         column = columns[spec.name]
-        tensor = pictures(column, spec, manifest)
-        tensors[spec.name] = from_nested(column, spec) if tensor is None else tensor
+        tensor = nested_text.flatten(column, text, spec) or pictures(column, spec, manifest)
+        tensors[spec.name] = tensor or from_nested(column, spec)
     if rows and len({tensor.shape[:1] for tensor in tensors.values()}) > 1:
         raise BadRequestError("this model's inputs share no batch dimension; send 'inputs'")
     return tensors, signature.name, rows
 
 
-def render(tensors: Mapping[str, Tensor], *, rows: bool, batch: int) -> dict[str, object]:
+def render(tensors: Mapping[str, Tensor], *, rows: bool, batch: int) -> bytes:
     """Answer in the caller's format: `predictions` for rows, `outputs` for columns.
 
     Args:
@@ -89,17 +91,15 @@ def render(tensors: Mapping[str, Tensor], *, rows: bool, batch: int) -> dict[str
                     f"output '{name}' of shape {list(tensor.shape)} has no row for each of {batch} "
                     "instances; send 'inputs' instead of 'instances'"
                 )
-    nested = {name: to_nested(tensor) for name, tensor in tensors.items()}
-    if len(nested) == 1:
-        (values,) = nested.values()
-        return {"predictions" if rows else "outputs": values}
+    if len(tensors) == 1:
+        (tensor,) = tensors.values()
+        return f'{{"{"predictions" if rows else "outputs"}":{nested_text.render(tensor)}}}'.encode()
+    nested: dict[str, Any] = {name: to_nested(tensor) for name, tensor in tensors.items()}
     if not rows:
-        return {"outputs": nested}
-    names = tuple(nested)
-    columns: list[Any] = list(nested.values())
-    return {
-        "predictions": [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
-    }
+        return strict_json.render({"outputs": nested})
+    table = zip(*nested.values(), strict=True)
+    predictions = [dict(zip(nested, row, strict=True)) for row in table]
+    return strict_json.render({"predictions": predictions})
 
 
 def render_request(tensors: Mapping[str, Tensor]) -> dict[str, object]:
