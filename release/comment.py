@@ -21,6 +21,8 @@ _WORDS = {
     "import": "create",
 }
 _HEAD = row("what", "resource", "type", "because of") + "\n" + row("---", "---", "---", "---")
+_WARNINGS = 2
+"""Warnings that are shown of a stage."""
 _RESERVE = 400
 """Bytes kept for the line that says how many rows were left out, per stage."""
 
@@ -57,6 +59,8 @@ def _section(preview: Preview, budget: int) -> str:
     title = f"\n**{preview.stack}**: {_counts(steps, preview)}\n"
     if preview.error:
         title += f"\n{fence(preview.error)}\n"
+    for warning in preview.warnings[:_WARNINGS]:
+        title += f"\nWarning:\n{fence(warning)}\n"
     if not steps:
         return title
     opening = f"\n<details><summary>{len(steps)} resources</summary>\n\n{_HEAD}\n"

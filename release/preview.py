@@ -1,11 +1,12 @@
 """What a preview may say in public: operations, names and reasons, never a property's value.
 
 `pulumi preview --json` prints old and new state of every resource, and outputs copied from secrets
-stand there in clear. So only the three fields below ever leave the machine that ran the preview.
+stand there in clear. So only the three fields below ever leave the machine that ran the preview,
+and, masked, what the engine told a person.
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ from release.mask import mask
 
 ERROR_LIMIT = 4_000
 """Characters of a failed preview's text that are kept: the end, where the cause stands."""
+
+WARNING_LIMIT = 500
+"""Characters of a warning that are kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,11 +31,15 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
-    """What would happen to one stack; `error` is set when the preview failed."""
+    """What would happen to one stack; `error` is set when the preview failed.
+
+    `warnings` are what the program warned of, such as a base image that is not pinned.
+    """
 
     stack: str
     steps: tuple[Step, ...] = ()
     error: str | None = None
+    warnings: tuple[str, ...] = ()
 
     def changes(self) -> tuple[Step, ...]:
         """The steps that do something, the destructive ones first."""
@@ -66,13 +74,18 @@ def from_document(stack: str, document: dict[str, Any]) -> Preview:
         )
         for step in document.get("steps") or ()
     )
-    failures = [
-        str(entry.get("message", "")).strip()
-        for entry in document.get("diagnostics") or ()
-        if entry.get("severity") == "error"
-    ]
-    error = document.get("error") or "\n".join(failures) or None
-    return Preview(stack=stack, steps=steps, error=bounded(error) if error else None)
+    told: dict[str, list[str]] = {"error": [], "warning": []}
+    for entry in document.get("diagnostics") or ():
+        told.get(str(entry.get("severity")), []).append(str(entry.get("message", "")).strip())
+    error = document.get("error") or "\n".join(told["error"]) or None
+    return Preview(
+        stack=stack,
+        steps=steps,
+        error=bounded(error) if error else None,
+        warnings=tuple(
+            mask(text)[:WARNING_LIMIT] for text in dict.fromkeys(told["warning"]) if text
+        ),
+    )
 
 
 def from_output(stack: str, *, code: int, stdout: str, stderr: str) -> Preview:
@@ -96,7 +109,7 @@ def from_output(stack: str, *, code: int, stdout: str, stderr: str) -> Preview:
     if code == 0:
         return preview
     error = bounded(_cause(stderr)) or preview.error or _silent(code)
-    return Preview(stack=stack, steps=preview.steps, error=error)
+    return replace(preview, error=error)
 
 
 def _cause(text: str) -> str:
@@ -133,6 +146,7 @@ def save(preview: Preview, folder: Path) -> Path:
             for step in preview.steps
         ],
         "error": preview.error,
+        "diagnostics": [{"severity": "warning", "message": text} for text in preview.warnings],
     }
     part = path.with_suffix(".part")
     part.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")

@@ -181,10 +181,23 @@ def test_a_failed_preview_shows_no_secret_and_escapes_its_block_nowhere() -> Non
     assert "````text\n" in body
 
 
+def test_what_a_stage_warns_of_is_shown() -> None:
+    """Above its resources, the first two."""
+    stage = Preview(stack="dev", warnings=("a tag", "another", "a third"))
+
+    body = comment.compose([stage], None)
+
+    assert "**dev**: no changes\n\nWarning:\n```text\na tag\n```\n" in body
+    assert ("another" in body, "a third" in body) == (True, False)
+
+
 def test_the_worst_names_still_fit() -> None:
     """Even if each name is as long as the engine allows, the bound holds."""
     steps = tuple(Step(op="create", urn=urn("t", "é" * 5_000 + str(n))) for n in range(50))
-    stages = [Preview(stack=stage, steps=steps, error="x" * 4_000) for stage in ("a", "b", "c")]
+    stages = [
+        Preview(stack=stage, steps=steps, error="x" * 4_000, warnings=("é" * 500,) * 5)
+        for stage in ("a", "b", "c")
+    ]
 
     assert len(comment.compose(stages, report()).encode()) <= comment.LIMIT
 

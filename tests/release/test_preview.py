@@ -60,6 +60,25 @@ def test_a_failed_preview_keeps_its_diagnostics_masked() -> None:
     seen = preview.from_output("dev", code=1, stdout=json.dumps(document), stderr="")
 
     assert "model missing\npassword=[hidden]" == seen.error
+    assert ("old",) == seen.warnings
+
+
+def test_warnings_are_kept_masked(tmp_path: Path) -> None:
+    """What the program warned of, each once, survives being saved; notes do not."""
+    told = ("warning", "info", "warning", "warning")
+    texts = ("a tag", "1 resource", "a tag", "password=hunter22 " + "x" * 1000)
+    diagnostics = [{"severity": s, "message": t} for s, t in zip(told, texts, strict=True)]
+    document = json.dumps({**DOCUMENT, "diagnostics": diagnostics})
+
+    seen = preview.from_output("dev", code=0, stdout=document, stderr="")
+
+    assert seen == preview.load(preview.save(seen, tmp_path))
+    first, second = seen.warnings
+    assert ("a tag", True, 500) == (
+        first,
+        second.startswith("password=[hidden] x"),
+        len(second),
+    )
 
 
 def test_a_failed_preview_names_the_violated_policy() -> None:
