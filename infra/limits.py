@@ -78,8 +78,11 @@ def image(image: "settings.ImageSettings") -> Iterator[str]:
 
 
 def base_image(stack: str, image: "settings.ImageSettings", *, protect: bool) -> Iterator[str]:
-    """What is protected is built on bytes that are named."""
-    builds = not image.promote_from
+    """What is protected is built on bytes that are named.
+
+    Going back is not stopped: what worked is served, whatever would be built.
+    """
+    builds = not image.promote_from and not image.digest
     if builds and protect and not is_local(stack) and "@" not in image.base_image:
         yield base.remark(image.base_image, stack)
 

@@ -60,9 +60,10 @@ def test_a_protected_stack_builds_on_no_tag(image: dict[str, str]) -> None:
     [
         ("prod", {"baseImage": PINNED}),
         ("prod", {"promoteFrom": "staging"}),
+        ("prod", {"baseImage": NAME, "digest": "sha256:" + "e" * 64}),
         ("local", {"baseImage": NAME}),
     ],
 )
 def test_a_protected_stack_may(stack: str, image: dict[str, str]) -> None:
-    """Build on a digest, take over what another built; and locally, whatever there is."""
+    """Build on a digest, take over what another built, go back; and locally, whatever there is."""
     assert read(stack, **image).protect
