@@ -5,7 +5,6 @@ Exit 0 done; 2 the input is wrong (one line on standard error); 3 no candidate i
 """
 
 import argparse
-import errno
 import json
 import sys
 import tempfile
@@ -22,7 +21,6 @@ from convert.measure import measure
 from convert.recipe import AUTO, Scheme
 
 _TIME_LIMIT_S = 1800.0
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _DIFF = "diff"
 _Value = TypeVar("_Value")
 
@@ -70,7 +68,7 @@ def main(
         _say(f"convert: {' '.join(str(error).split())}")
         return error.exit_code
     except OSError as error:
-        if error.errno not in _NO_ROOM:
+        if error.errno not in output.NO_ROOM:
             raise
         # Anything may be the one that fills the disk; it is not a bug of this package.
         _say(

@@ -1,6 +1,7 @@
 """The folder that results go to: whole, or as it was before."""
 
 import contextlib
+import errno
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -9,6 +10,8 @@ from pathlib import Path
 from convert.errors import OutputError
 
 _READY = "ready"
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What the system says where a disk, a quota or a limit is full."""
 
 
 @contextlib.contextmanager

@@ -25,6 +25,7 @@ from convert.errors import ConvertError
 from convert.judge import Judge
 from convert.litert import LiteRtModel
 from convert.memory import peak_bytes
+from convert.output import NO_ROOM
 from convert.recipe import Recipe
 from convert.signature import Signature
 
@@ -110,6 +111,15 @@ def original(folder: Path) -> Answer:
 _JOBS: dict[str, Callable[..., Answer]] = {"make": make, "time": time, "original": original}
 
 
+def failure(error: Exception) -> Answer:
+    """Makes an answer of what nobody foresaw."""
+    if isinstance(error, OSError) and error.errno in NO_ROOM:
+        # No fault of the candidate's: without it the choice would be another.
+        return {"errno": error.errno}
+    reason = " ".join(str(error).split())
+    return {"error": f"{type(error).__name__}: {reason}"}
+
+
 def main(folder: Path) -> None:
     """Does jobs until there are no more."""
     # Libraries write to standard output as they like; answers keep it for themselves.
@@ -124,8 +134,7 @@ def main(folder: Path) -> None:
         except ConvertError as error:
             answer = {"error": str(error)}
         except Exception as error:  # noqa: BLE001  whatever a library raises is one candidate's
-            reason = " ".join(str(error).split())
-            answer = {"error": f"{type(error).__name__}: {reason}"}
+            answer = failure(error)
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
 

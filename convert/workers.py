@@ -76,6 +76,9 @@ class Workers:
 
         Returns:
             The answers in the order of the jobs; {"error": ...} where one failed.
+
+        Raises:
+            OSError: A worker had no room on the disk.
         """
         places = {self._threads.submit(self._do, job): place for place, job in enumerate(jobs)}
         answers: list[Answer] = [{} for _ in jobs]
@@ -88,9 +91,12 @@ class Workers:
     def _do(self, job: Job) -> Answer:
         worker = self._seats.get()
         try:
-            return worker.ask(job, self._limit_s)
+            answer = worker.ask(job, self._limit_s)
         finally:
             self._seats.put(worker)
+        if "errno" in answer:
+            raise OSError(answer["errno"], os.strerror(answer["errno"]))
+        return answer
 
 
 class _Worker:

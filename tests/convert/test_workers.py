@@ -1,5 +1,6 @@
 """The processes that do the work: crashes, hangs, and what they get to see."""
 
+import errno
 import os
 import signal
 import time
@@ -8,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from convert import workers
+from convert import worker, workers
 from convert.workers import Workers
 
 # A worker as far as the protocol goes, doing what the job says.
@@ -22,7 +23,7 @@ for line in sys.stdin:
         sys.exit(job["exit"])
     time.sleep(job.get("sleep", 0))
     print(json.dumps({"pid": os.getpid(), "said": job.get("say"),
-        "environment": dict(os.environ)}), flush=True)
+        "environment": dict(os.environ)} | job.get("answer", {})), flush=True)
 """
 
 
@@ -61,6 +62,14 @@ def test_hang_costs_one_job(fake: Path) -> None:
     with Workers(fake, count=1, limit_s=0.5) as pool:
         [hung] = pool.run([{"sleep": 60}])
         assert {"error": "took more than 0.5 s, and was ended"} == hung
+
+
+def test_full_disk_is_no_candidates_fault(fake: Path) -> None:
+    """Where a worker has no room the run ends: with a candidate less, another one would win."""
+    answer = worker.failure(OSError(errno.ENOSPC, "No space left on device"))
+    with Workers(fake, count=1) as pool, pytest.raises(OSError, match="No space left") as caught:
+        pool.run([{"answer": answer}])
+    assert errno.ENOSPC == caught.value.errno
 
 
 def test_leaving_ends_everything(fake: Path) -> None:
