@@ -34,7 +34,7 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     rows = [HEAD, RULE]
     for name in arguments or ["digits", *ZOO]:
-        folder = Path("models/digits") if name == "digits" else _made(name)
+        folder = Path("models/digits") if name == "digits" else made(name)
         report, original = _converted(name, folder)
         rows.append(row(name, report, _compressed(original)))
         print(rows[-1], flush=True)
@@ -74,7 +74,8 @@ def row(name: str, report: Mapping[str, Any], original_gzip: int) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _made(name: str) -> Path:
+def made(name: str) -> Path:
+    """Makes a model of the zoo, unless it lies there; returns its folder."""
     folder = WORK / name
     if not (folder / "model.yaml").exists():
         shutil.rmtree(folder, ignore_errors=True)  # what an interrupted run left
