@@ -96,7 +96,7 @@ class Card:
             # State drops a null inside a map, so what is absent must stay out.
             conversion={
                 key: content[key]
-                for key in ("signature", "task", "metric", "budget", "prefer")
+                for key in ("signature", "task", "metric", "budget", "prefer", *_drawn(content))
                 if content.get(key) is not None
             },
             picture=content.get("picture"),
@@ -132,6 +132,14 @@ def _beside(card: Path, name: str | None) -> str | None:
     if name is None or name.startswith(REMOTE):
         return name
     return (card.parent / name).as_posix()
+
+
+def _drawn(content: Mapping[str, Any]) -> tuple[str, ...]:
+    """The key `picture`, where numbers that decide are made by it: from pictures, or made up."""
+    calibration = content.get("calibration")
+    if calibration is None:
+        return () if content.get("evaluation") else ("picture",)
+    return () if str(calibration).lower().endswith((".npz", ".csv")) else ("picture",)
 
 
 def _module_file(metric: object) -> str | None:

@@ -29,6 +29,7 @@ from pulumi.dynamic import (
     UpdateResult,
 )
 
+from infra import scorer
 from infra.card import Card, digest
 from infra.errors import ConversionError
 
@@ -73,7 +74,7 @@ class OptimizedModelProps:
             calibration_sha256=digests["calibration"],
             evaluation_sha256=digests["evaluation"],
             training_sha256=digests["training"],
-            scorer_sha256=digest(card.scorer),
+            scorer_sha256=scorer.digest(card.scorer),
             recipe=recipe,
             conversion=card.conversion,
             converter=fingerprint(),

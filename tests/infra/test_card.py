@@ -34,6 +34,27 @@ def test_absent_settings_stay_out(project: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("data", "decide"),
+    [
+        ("calibration: pictures\nevaluation: e.npz", ["picture"]),
+        ("evaluation: e.npz", []),
+        ("calibration: c.npz", []),
+        ("", ["picture"]),
+    ],
+    ids=["pictures", "arrays", "calibration arrays", "made-up inputs"],
+)
+def test_picture_is_an_input_where_numbers_are_made_by_it(
+    data: str, decide: list[str], project: Path
+) -> None:
+    """How pictures are read decides the bytes only where the converter reads or invents some."""
+    (project / "models/digits/model.yaml").write_text(
+        f"name: digits\nmodel: m.keras\npicture: {{width: 8}}\n{data}\n"
+    )
+
+    assert decide == list(Card.load("models/digits").conversion)
+
+
+@pytest.mark.parametrize(
     ("content", "expected"),
     [
         ("name: [", "is not YAML"),
