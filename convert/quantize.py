@@ -20,6 +20,11 @@ _WEIGHTED = (
     *("FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D", "CONV_2D_TRANSPOSE"),
     *("BATCH_MATMUL", "EMBEDDING_LOOKUP", "GATHER"),
 )
+_BRANCHING = (118, 119)  # IF and WHILE of BuiltinOperator in LiteRT's schema
+_LOOPS = (
+    "activations inside loops (recurrent layers) cannot be watched: take a dynamic_ or "
+    "weight_only_ recipe, or build the layer with unroll=True"
+)
 _CHUNK = 32
 _WATCHED_BYTES = 256 * 2**20
 _NARROWEST = 1e-4
@@ -62,7 +67,8 @@ def quantize(
                 ranges = {name: _widened(one) for name, one in ranges.items()}
         made = worker.quantize(ranges, enable_progress_bar=False, enable_progress_report=False)
     except (ValueError, RuntimeError, KeyError, NotImplementedError) as error:
-        raise ModelError(f"recipe {recipe} does not work on this model: {error}") from error
+        why = _LOOPS if recipe.needs_calibration and _has_loops(float_model) else error
+        raise ModelError(f"recipe {recipe} does not work on this model: {why}") from error
     return signature.with_free_dimensions(bytes(made.quantized_model), float_model)
 
 
@@ -109,6 +115,11 @@ def _rules(recipe: Recipe, float_model: bytes) -> tuple[Any, Ranges]:
             pattern, operation, algorithm_key=algorithm_manager.AlgorithmName.NO_QUANTIZE
         )
     return rules, ranges
+
+
+def _has_loops(float_model: bytes) -> bool:
+    model = signature.parse(float_model)
+    return any(code.builtinCode in _BRANCHING for code in model.operatorCodes)
 
 
 def _outermost(float_model: bytes) -> list[str]:

@@ -11,6 +11,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from convert import data, quantize, signature
 from convert.data import Examples
+from convert.errors import ModelError
 from convert.litert import LiteRtModel
 from convert.load import load
 from convert.quiet import quiet
@@ -156,3 +157,14 @@ def test_nearly_dead_layer_fits_16_bits(tmp_path: Path) -> None:
         )
     answers = LiteRtModel(content, made.signature).run({"picture": x})
     np.testing.assert_allclose(made.original({"picture": x})["seen"], answers["seen"], atol=1e-8)
+
+
+def test_static_recipe_says_why_it_does_not_work_on_loops(tmp_path: Path) -> None:
+    """A recurrent layer's loop is named as the reason, not one of the quantizer's tensors."""
+    start = keras.Input((None, 3), name="series")
+    keras.Model(start, keras.layers.LSTM(4, name="last")(start)).save(tmp_path / "m.keras")
+    made = load(tmp_path / "m.keras", tmp_path)
+    x = np.random.default_rng(66).normal(size=(4, 5, 3)).astype(np.float32)
+    rows = Examples(path=tmp_path / "c.npz", inputs={"series": x}, targets=None)
+    with quiet(), pytest.raises(ModelError, match=r"inside loops \(recurrent layers\).*unroll"):
+        quantize.quantize(made.float_model, made.signature, Recipe("static_wi8_ai8"), rows)
