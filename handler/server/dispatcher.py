@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 FAST_SECONDS = 0.001
 """A model that answers one row within this is run where the request was read."""
 
+ROOM_BYTES = 65_536
+
 SMALL_BYTES = 16_384
 """A body up to this is decoded where it was read."""
 
@@ -52,6 +54,7 @@ class Dispatcher:
 
     Attributes:
         pending: Requests that a thread is at, or that wait for one.
+        room: Where connections receive, in turn, what is looked at before the next one does.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class Dispatcher:
         self._limit = threads + queue
         self._at_once = at_once
         self.pending = 0
+        self.room = memoryview(bytearray(ROOM_BYTES))
         self._threads = ThreadPoolExecutor(threads, "model")
 
     def answer(self, request: Request, client: Client) -> Response | None:

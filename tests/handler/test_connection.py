@@ -2,12 +2,42 @@
 
 import http.client
 import json
-from collections.abc import Callable
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from tests.handler.serving import PREDICT, ZEROS, Serving, ask, read_all
+from handler.messages import Request, Response
+from handler.server.dispatcher import Client, Dispatcher
+from handler.service import Service
+from tests.handler.serving import PREDICT, ZEROS, Serving, ask, read_all, serving
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A server that only notes the bodies it is sent."""
+
+    serving: Serving
+    bodies: list[bytes]
+
+
+@pytest.fixture
+def listener(digits_service: Service) -> Iterator[Listener]:
+    """One for a test."""
+    bodies: list[bytes] = []
+
+    class Noting(Dispatcher):
+        def answer(self, request: Request, client: Client) -> Response:
+            del client
+            bodies.append(request.body)
+            return Response(200, b"{}")
+
+    with serving(digits_service, kind=Noting) as server:
+        yield Listener(server, bodies)
 
 
 def test_one_connection_carries_many_requests(
@@ -164,3 +194,47 @@ def test_100_continue_is_sent_unless_the_body_is_refused(server: Serving) -> Non
     with server.connect() as client:
         client.sendall(head.format(6_000_000).encode())
         assert read_all(client).startswith(b"HTTP/1.1 413")
+
+
+@pytest.mark.parametrize("size", [200_000, 1_200_000])
+def test_a_large_body_arrives_whole_whatever_its_pieces(listener: Listener, size: int) -> None:
+    """The head, the body and the next request may come in one piece, or in many small ones."""
+    body = random.Random(1).randbytes(size)
+    request = b"POST /echo HTTP/1.1\r\nContent-Length: %d\r\n\r\n%b" % (size, body)
+    text = request + request + b"GET /ping HTTP/1.1\r\nConnection: close\r\n\r\n"
+    for piece in (len(text), 70_001):
+        listener.bodies.clear()
+        with listener.serving.connect() as client:
+            reader = threading.Thread(target=read_all, args=(client,))
+            reader.start()
+            for start in range(0, len(text), piece):
+                client.sendall(text[start : start + piece])
+            reader.join(10)
+
+        assert [body, body, b""] == listener.bodies
+
+
+def test_a_large_body_that_ends_early_is_refused(listener: Listener) -> None:
+    """The error says how much of it came."""
+    answer = listener.serving.ask(
+        b"POST /echo HTTP/1.1\r\nContent-Length: 400000\r\n\r\n" + bytes(399_999)
+    )
+
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert b"the body ended after 399999 bytes, too early" in answer
+
+
+def test_an_idle_connection_is_closed_when_it_has_been_idle_for_long(
+    digits_service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each answer starts the time anew."""
+    monkeypatch.setattr("handler.server.worker.IDLE_SECONDS", 0.6)
+    with serving(digits_service) as server, server.connect() as client:
+        began = time.monotonic()
+        for _ in range(3):
+            time.sleep(0.3)
+            client.sendall(b"GET /ping HTTP/1.1\r\n\r\n")
+            assert client.recv(1000).startswith(b"HTTP/1.1 200")
+
+        assert b"" == read_all(client)
+        assert 1.4 < time.monotonic() - began < 5

@@ -1,0 +1,62 @@
+"""HTTP's text: its parser and what that leaves to us, targets, heads of answers and faults."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from urllib.parse import unquote, urlsplit
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from handler.errors import BadRequestError, MethodNotAllowedError, RequestError
+
+
+def make_parser(protocol: HttpToolsProtocol) -> httptools.HttpRequestParser:
+    """A parser as uvicorn makes it for a connection."""
+    parser = httptools.HttpRequestParser(protocol)
+    parser.set_dangerous_leniencies(lenient_data_after_close=True)
+    return parser
+
+
+@lru_cache(maxsize=32)
+def answer_head(
+    status: int,
+    defaults: tuple[tuple[bytes, bytes], ...],
+    headers: tuple[tuple[str, str], ...],
+    keep_alive: bool,  # noqa: FBT001 - a cached function is faster without names
+) -> bytes:
+    """An answer's head up to its length: nearly every answer of a second has the same.
+
+    Args:
+        status: The HTTP status.
+        defaults: What the server sends with every answer.
+        headers: The answer's own.
+        keep_alive: Whether the connection stays.
+    """
+    lines = [f"{name}: {value}\r\n".encode("latin-1") for name, value in headers]
+    lines += [b"%b: %b\r\n" % pair for pair in defaults]
+    if not keep_alive:
+        lines.append(b"connection: close\r\n")
+    return STATUS_LINE[status] + b"".join(lines)
+
+
+def fault(error: httptools.HttpParserError) -> RequestError:
+    """What to answer to an error of the parser's, or to one raised while it called back."""
+    if isinstance(error.__context__, RequestError):
+        return error.__context__
+    if isinstance(error, httptools.HttpParserInvalidMethodError):
+        return MethodNotAllowedError("an unknown method", "any path", "GET, POST")
+    return BadRequestError(f"malformed request: {error}"[:200])
+
+
+def split_target(url: bytes) -> tuple[str, str]:
+    """Path, unescaped, and query of a request's target."""
+    text = url.decode("latin-1")
+    if not text.startswith("/"):
+        try:
+            parts = urlsplit(text)  # a proxy's absolute form
+        except ValueError as error:
+            raise BadRequestError(f"the target '{text:.64}' is not a URL") from error
+        return unquote(parts.path) or "/", parts.query
+    path, _, query = text.partition("?")
+    return (unquote(path) if "%" in path else path), query
