@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="compare results.json to the targets")
     options = parser.parse_args(arguments)
     os.chdir(PROJECT)
+    signal.signal(signal.SIGTERM, _stop)
     try:
         if options.check:
             return _check()
@@ -55,6 +57,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"bench: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+def _stop(number: int, frame: object) -> None:
+    """End what was started, as on Ctrl-C: each part stops its own on the way out."""
+    del frame
+    signal.signal(number, signal.SIG_IGN)
+    raise SystemExit(128 + number)
 
 
 def _measure(parts: list[str], *, quick: bool) -> dict[str, Any]:

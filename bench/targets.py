@@ -149,10 +149,12 @@ TARGETS = (
         value=_times_best_peer,
     ),
     Target(
-        text="MobileNetV2 server, worst repetition's share of what the cores can compute",
+        # Strictly: by the time of a call that has the machine to itself. Beside another such call,
+        # which is how the cores are used, each takes a little longer.
+        text="MobileNetV2 server, worst repetition's share of two bare C calls at a time alone",
         limit=0.9,
         least=True,
-        value=lambda document: min(_ours(document, "mobilenet", "share_of_cores")),
+        value=lambda document: min(_ours(document, "mobilenet", "strict_share")),
     ),
     Target(
         text="digits server, slowest start to its first right answer, s",

@@ -7,6 +7,7 @@ signature gives. Everything else is for `tensor.from_nested` and `tensor.to_nest
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from itertools import chain
 
 from handler.protocols import strict_json
@@ -74,8 +75,9 @@ def render(tensor: Tensor) -> str:
     return whole
 
 
+@lru_cache(maxsize=2)
 def _marks(shape: tuple[int, ...]) -> bytes:
-    """The brackets and commas of nested lists of this shape."""
+    """The brackets and commas of nested lists of this shape: mostly that of the request before."""
     text = b""
     for size in reversed(shape):
         text = b"[%b]" % b",".join([text] * size)
