@@ -13,6 +13,8 @@ from convert.errors import ModelError, first_sentence
 
 _UNKNOWN = re.compile(r"(?:Unknown \w+:|Could not locate (?:class|function)) '([^']+)'")
 
+_LONGEST = 300  # a layer's whole config is in some
+
 
 def read(path: Path) -> Any:  # noqa: ANN401  Keras publishes no types
     """Loads a model that `screen` has let through; nothing in the file is run.
@@ -34,7 +36,10 @@ def read(path: Path) -> Any:  # noqa: ANN401  Keras publishes no types
                 f"{found.group(1)!r} is a custom class or function, whose code is not here: save "
                 "with model.export(FOLDER), where that code is, and convert that SavedModel"
             ) from error
-        raise ModelError(f"Keras cannot load it: {first_sentence(error)}") from error
+        raise ModelError(
+            f"Keras {keras.__version__} cannot load it: {first_sentence(error)[:_LONGEST]}: save "
+            "with model.export(FOLDER), where it does load, and convert that SavedModel"
+        ) from error
     for weight in model.weights:
         values = np.asarray(weight)
         if values.dtype.kind == "f" and not np.isfinite(values).all():

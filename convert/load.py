@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from convert import given, keras_file, recurrent, screen, signature, unfit
+from convert import given, keras2, keras_file, recurrent, screen, signature, unfit
 from convert.errors import LoopError, ModelError
 from convert.litert import LiteRtModel
 from convert.measure import measure
@@ -85,7 +85,7 @@ def load(
             float_model, original = _load_saved_model(path, wanted)
         else:
             signature.choose([signature.DEFAULT], wanted)  # a Keras file has no other
-            float_model, original = _load_keras(path, scratch, change)
+            float_model, original = _load_keras(path, kind, scratch, change)
         unfit.refuse(float_model)
         found = signature.read(float_model, wanted)
         others = signature.read_others(float_model, found)
@@ -111,9 +111,9 @@ def _load_tflite(content: bytes, wanted: str | None) -> tuple[bytes, Callable[[A
 
 
 def _load_keras(
-    path: Path, scratch: Path, change: Callable[[Any], None] | None
+    path: Path, kind: Kind, scratch: Path, change: Callable[[Any], None] | None
 ) -> tuple[bytes, Callable[[Arrays], Arrays]]:
-    model = keras_file.read(path)
+    model = keras_file.read(keras2.mended(path, scratch) if kind is Kind.H5 else path)
     if change is not None:
         change(model)
     renames = keras_file.export(model, scratch / "exported")

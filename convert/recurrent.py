@@ -103,7 +103,14 @@ def _loop(
         ),
     )
     shape = [first.shape[0], inputs.shape[1] if return_all_outputs else 1, *first.shape[1:]]
-    return last, tf.ensure_shape(_swapped(tf, written), shape), states_at_end
+    return last, _shaped(tf, _swapped(tf, written), shape), states_at_end
+
+
+def _shaped(tf: Any, tensor: Any, shape: list[int | None]) -> Any:  # noqa: ANN401
+    """Says a shape that the loop forgot; LiteRT has EnsureShape only where it says nothing."""
+    if shape.count(None) > 1:
+        return tf.ensure_shape(tensor, shape)
+    return tf.reshape(tensor, [-1 if size is None else size for size in shape])
 
 
 def _swapped(tf: Any, tensor: Any) -> Any:  # noqa: ANN401

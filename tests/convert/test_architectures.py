@@ -101,6 +101,17 @@ def test_every_other_recurrent_layer(tmp_path: Path) -> None:
     check(loaded(model, tmp_path), of_keras(model, "ends", "back"))
 
 
+def test_recurrent_layers_of_a_fixed_length(tmp_path: Path) -> None:
+    """Texts padded to one length: every step's output keeps that length, and its numbers."""
+    series = keras.Input((6, 3), name="series")
+    steps = keras.layers.Bidirectional(keras.layers.LSTM(4, return_sequences=True))(series)
+    steps = keras.layers.GRU(3, return_sequences=True, name="steps")(steps)
+    model = keras.Model(series, [steps, keras.layers.Flatten(name="flat")(steps)])
+    source = loaded(model, tmp_path)
+    assert [(-1, 6, 3), (-1, 18)] == [spec.shape for spec in source.signature.outputs]
+    check(source, of_keras(model, "steps", "flat"))
+
+
 def test_attention_and_1d_convolutions(tmp_path: Path) -> None:
     """A small transformer with 1-D convolutions, of unknown length, from .h5."""
     layers = keras.layers
