@@ -19,6 +19,8 @@ from handler.errors import StartupError
 from handler.server import worker
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from handler.server.options import Options
 
 _BACKLOG = 2048
@@ -32,15 +34,17 @@ class Worker:
     Args:
         pid: Its process.
         channel: Our end.
+        core: The processor that it has to itself; None where the system decides.
 
     Attributes:
         open: Connections it holds.
         ready: Whether its model is loaded.
     """
 
-    def __init__(self, pid: int, channel: socket.socket) -> None:
+    def __init__(self, pid: int, channel: socket.socket, core: int | None) -> None:
         self.pid = pid
         self.channel = channel
+        self.core = core
         self.open = 0
         self.ready = False
 
@@ -66,6 +70,7 @@ class Acceptor:
         self._listener.settimeout(0)
         self._selector = selectors.DefaultSelector()
         self._workers: dict[int, Worker] = {}
+        self._cores = own_cores(options.workers, os.environ)
         self._wake, self._signals = socket.socketpair()
         self._stopping = False
         self._listening = False
@@ -163,6 +168,8 @@ class Acceptor:
 
     def _fork(self) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        taken = {each.core for each in self._workers.values()}
+        core = next((one for one in self._cores if one not in taken), None)
         sys.stdout.flush()
         sys.stderr.flush()
         pid = os.fork()
@@ -174,13 +181,15 @@ class Acceptor:
             for mine in (self._selector, self._listener, self._wake, self._signals, ours):
                 mine.close()
             try:
+                if core is not None:
+                    os.sched_setaffinity(0, {core})
                 worker.run(theirs, self._options)
             finally:
                 # Nothing of the acceptor's may happen in a worker, whatever went wrong there.
                 os._exit(1)
         theirs.close()
         ours.settimeout(0)
-        self._workers[ours.fileno()] = Worker(pid, ours)
+        self._workers[ours.fileno()] = Worker(pid, ours, core)
         self._selector.register(ours, selectors.EVENT_READ)
 
     def _stop(self, number: int, frame: object) -> None:
@@ -210,6 +219,18 @@ class Acceptor:
         self._selector.close()
         for end in (self._listener, self._wake, self._signals):
             end.close()
+
+
+def own_cores(workers: int, settings: Mapping[str, str]) -> list[int]:
+    """The processors of which each worker gets one to itself, its caches with it.
+
+    Empty where the workers are not as many as the processors that this process may use, or one
+    worker's model uses several: then the system decides, as it does where a container has a share
+    of more processors than it has workers.
+    """
+    found = sorted(os.sched_getaffinity(0))
+    alone = settings.get("MODEL_THREADS", "") in ("", "1")
+    return found if alone and len(found) == workers else []
 
 
 def say(line: str) -> None:

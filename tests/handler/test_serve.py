@@ -14,6 +14,8 @@ from time import monotonic, sleep
 
 import pytest
 
+from handler.server.acceptor import own_cores
+
 PROJECT = Path(__file__).parents[2]
 PING = b"GET /ping HTTP/1.1\r\n\r\n"
 
@@ -149,6 +151,45 @@ def test_a_signal_ends_all_of_it_cleanly(start: Callable[..., Command], number: 
     assert command.process.stderr is not None
     assert '"route":"ping"' in command.process.stdout.read()
     assert "Traceback" not in command.process.stderr.read()
+
+
+def test_each_worker_has_a_core_to_itself_where_there_are_as_many(
+    start: Callable[..., Command],
+) -> None:
+    """So does the one that replaces another; elsewhere all of them have all."""
+    bound = os.sched_getaffinity(0)
+    expected = [{core} for core in sorted(bound)] if len(bound) == 2 else [bound, bound]
+    server = start()
+    first, *_ = server.workers()
+
+    os.kill(first, signal.SIGKILL)
+    server.wait_for("replaced")
+    found: list[set[int]] = []
+    end = monotonic() + 10
+    while found != expected and monotonic() < end:
+        sleep(0.01)
+        found = sorted((os.sched_getaffinity(pid) for pid in server.workers()), key=sorted)
+
+    assert expected == found
+
+
+@pytest.mark.parametrize(
+    ("workers", "settings", "expected"),
+    [
+        (3, {}, [2, 5, 7]),
+        (3, {"MODEL_THREADS": "1"}, [2, 5, 7]),
+        (3, {"MODEL_THREADS": "3"}, []),
+        (2, {}, []),
+        (4, {}, []),
+    ],
+)
+def test_cores_are_given_out_only_one_to_one(
+    monkeypatch: pytest.MonkeyPatch, workers: int, settings: dict[str, str], expected: list[int]
+) -> None:
+    """Fewer workers than cores may move; a model of several threads needs several cores."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {7, 2, 5})
+
+    assert expected == own_cores(workers, settings)
 
 
 def test_no_worker_outlives_the_acceptor(start: Callable[..., Command]) -> None:
