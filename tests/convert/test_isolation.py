@@ -114,7 +114,9 @@ def test_signal_ends_both(tmp_path: Path, number: signal.Signals) -> None:
     """Ctrl-C, SIGTERM or a closed terminal end the child, and the command says which it was."""
     code = (
         "import signal, sys; from pathlib import Path; "
+        # What runs the tests may ignore them, as nohup does, and children inherit that.
         "signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL); "
         "from convert import isolation; "
         "isolation.run([sys.executable, '-S', '-c', 'import os, time; "
         "print(os.getpid(), flush=True); time.sleep(60)'], "
