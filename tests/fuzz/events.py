@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 from tests.fuzz.corpus import Call, corpus
 from tests.fuzz.judge import Answer
-from tests.fuzz.memory import resident
+from tests.fuzz.memory import used
 from tests.fuzz.mutate import mutate
 from tests.fuzz.tally import Tally
 
@@ -58,8 +58,8 @@ def fuzz_events(environment: dict[str, str], model: str, count: int, seed: int) 
             seen += 1
             tally.same(call, answer, _send(app, call, random))
         if number == count // 5:
-            first = resident()
-    tally.remember(first, resident())
+            first = used()
+    tally.remember(first, used())
     return tally
 
 
