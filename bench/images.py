@@ -11,7 +11,6 @@ import platform
 import shutil
 import subprocess
 import tempfile
-import tomllib
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,12 +92,7 @@ def base_image() -> str:
     Raises:
         DockerError: It can neither be pulled nor made.
     """
-    total = hashlib.sha256()
-    for path in sorted(Path("local/base").glob("*.*")):
-        total.update(path.read_bytes())
-    groups = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]
-    total.update(str(groups["base"]).encode())
-    name = f"{PREFIX}-base:{total.hexdigest()[:12]}"
+    name = f"{PREFIX}-base:{base.recipe()[:12]}"
     if not _exists(name):
         docker("tag", base.ensure(Home.default()), name)
     return name

@@ -50,12 +50,12 @@ def reference() -> str:
 
     No registry knows it. local.images puts the home's own tag in its place.
     """
-    return f"{IMAGE}@sha256:{_recipe()}"
+    return f"{IMAGE}@sha256:{recipe()}"
 
 
 def tag(home: Home) -> str:
     """The name under which a home keeps the base image: whose it is, and what it is made of."""
-    return f"{IMAGE}-{_owner(home)}-{_recipe()[:12]}"
+    return f"{IMAGE}-{_owner(home)}-{recipe()[:12]}"
 
 
 def ensure(home: Home) -> str:
@@ -68,7 +68,7 @@ def ensure(home: Home) -> str:
         DockerError: None can be made; the message says what is missing.
     """
     own = tag(home)
-    others = [name for name in _tags() if name.endswith(_recipe()[:12])]
+    others = [name for name in _tags() if name.endswith(recipe()[:12])]
     if own in others:
         return own
     for other in others:
@@ -105,7 +105,7 @@ def _owner(home: Home) -> str:
     return hashlib.sha256(str(home.root).encode()).hexdigest()[:8]
 
 
-def _recipe() -> str:
+def recipe() -> str:
     """What the stand-in is made of: these files, and the packages that are pinned for it."""
     total = hashlib.sha256()
     for path in sorted(HERE.glob("*.*")):

@@ -109,7 +109,7 @@ def test_an_image_made_otherwise_is_not_used(
 ) -> None:
     """Neither our own nor another's, once what it is made of has changed."""
     docker_command.answer("image", f"{base.tag(home)}\n{base.tag(other)}\n")
-    monkeypatch.setattr(base, "_recipe", lambda: "0123456789ab" * 5)
+    monkeypatch.setattr(base, "recipe", lambda: "0123456789ab" * 5)
     base.ensure(home)
     assert [base.tag(home)] == built
 
