@@ -53,8 +53,8 @@ def _refuse_constant(name: str) -> NoReturn:
 def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     document = dict(pairs)
     if len(document) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
+        # What is left of the dictionary are the keys not met yet.
+        twice = next(key for key, _ in pairs if document.pop(key, pairs) is pairs)
         raise BadRequestError(f"the body holds the key '{twice:.64}' twice in one object")
     return document
 

@@ -1,0 +1,19 @@
+"""JSON that is refused, and how soon."""
+
+from time import perf_counter
+
+import pytest
+
+from handler.errors import BadRequestError
+from handler.protocols import strict_json
+
+
+def test_one_key_twice_among_very_many_is_found_at_once() -> None:
+    """A body below the cap has room for 400,000 keys: to count each would take an hour."""
+    keys = ",".join(f'"{i}":0' for i in range(400_000))
+    start = perf_counter()
+
+    with pytest.raises(BadRequestError, match="the key '399999' twice in one object"):
+        strict_json.parse(f'{{{keys},"399999":0}}'.encode())
+
+    assert 10 > perf_counter() - start
