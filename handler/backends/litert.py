@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from handler.tensor import Tensor, TensorSpec
 
 _MEGABYTES_PER_CPU = 1769  # AWS: a function with 1,769 MB has the equivalent of one vCPU
+_LARGE = 4 << 20
 
 
 class LiteRtBackend:
@@ -41,6 +42,11 @@ class LiteRtBackend:
             loaded = Library(library)
             # Before LiteRT sees it: a damaged file may end the process unexplained.
             file.check(manifest.sha256)
+            if len(file.memory) > _LARGE:
+                from handler import heap  # a small model fits into what is there
+
+                # The weights once more, in LiteRT's own order, and what lies between layers.
+                heap.use_large_pages(2 * len(file.memory))
             self._model = Model(loaded, file.memory, manifest.signatures, threads)
         except LiteRtError as error:
             raise StartupError(f"cannot load model.tflite: {error}") from error

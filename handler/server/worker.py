@@ -8,7 +8,6 @@ connection that closes, so that the acceptor knows who has the fewest.
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import gc
 import os
 import signal
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from uvicorn import Config, Server
 
+from handler import heap
 from handler.backends.litert import LiteRtBackend
 from handler.errors import StartupError
 from handler.server import batcher
@@ -37,8 +37,6 @@ READY, FAILED, CLOSED = b"r", b"f", b"c"
 """A message's first byte: ready (the model's name follows), failed (the reason), one closed."""
 
 IDLE_SECONDS = 75  # longer than the 60 s that load balancers keep a connection
-_KEPT_BYTES = 32 << 20  # what glibc allows at most
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # malloc.h
 _REMOTE_THREADS = 32  # they wait for a network, not for a core
 
 
@@ -47,7 +45,7 @@ def run(channel: socket.socket, options: Options) -> NoReturn:
     # Ctrl-C reaches every process of a terminal; the acceptor tells us what to do about it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    _keep_memory()
+    heap.keep_freed()
     try:
         service = open_service(os.environ)
         if options.max_batch_size > 1:
@@ -61,18 +59,6 @@ def run(channel: socket.socket, options: Options) -> NoReturn:
     asyncio.run(_serve(channel, service, options))
     # Threads that still compute for nobody would be waited for.
     os._exit(0)
-
-
-def _keep_memory() -> None:
-    """Have freed memory stay in this process, for the next body.
-
-    glibc gives every large block back to the kernel and asks for it anew, page by page: half a
-    millisecond for each copy of a 224x224x3 picture, a twentieth of what MobileNetV2 takes.
-    """
-    with suppress(AttributeError):  # another C library, with habits of its own
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(_MMAP_THRESHOLD, _KEPT_BYTES)
-        mallopt(_TRIM_THRESHOLD, _KEPT_BYTES)
 
 
 async def _serve(channel: socket.socket, service: Service, options: Options) -> None:

@@ -1,0 +1,56 @@
+"""glibc's heap, arranged for what a model does to it.
+
+Under another C library nothing happens, nor where the kernel has no large pages to give.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3  # malloc.h
+_DEFAULT_PAD = 128 << 10
+_MOST = 32 << 20  # glibc takes no higher threshold for what it maps by itself
+_HUGEPAGE = 14  # MADV_HUGEPAGE, asm-generic/mman-common.h
+
+
+def keep_freed(size: int = _MOST) -> None:
+    """Have freed memory stay in this process, for the next body.
+
+    glibc gives every large block back to the kernel and asks for it anew, page by page: half a
+    millisecond for each copy of a 224x224x3 picture, a twentieth of what MobileNetV2 takes.
+
+    Args:
+        size: How many free bytes may stay.
+    """
+    process = ctypes.PyDLL(None)
+    if hasattr(process, "mallopt"):
+        process.mallopt(_MMAP_THRESHOLD, _MOST)
+        process.mallopt(_TRIM_THRESHOLD, min(size, (1 << 31) - 1))
+
+
+def use_large_pages(size: int) -> None:
+    """Take the next allocations from one range, for which the kernel is asked for pages of 2 MB.
+
+    Loading MobileNetV2 writes to 23 MB for the first time. In pages of 4 kB the kernel has to step
+    in 5,700 times, which is a fifth of the loading; each later run is a little faster, too.
+
+    Args:
+        size: Bytes of the range: address space, and memory only where it is written.
+    """
+    process = ctypes.PyDLL(None)
+    if not hasattr(process, "mallopt"):
+        return
+    process.sbrk.restype = process.malloc.restype = ctypes.c_void_p
+    process.sbrk.argtypes = (ctypes.c_ssize_t,)
+    process.malloc.argtypes = (ctypes.c_size_t,)
+    process.free.argtypes = (ctypes.c_void_p,)
+    process.madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+    keep_freed(_MOST + size)  # else the range is gone with the first block that is freed
+    start = process.sbrk(0)
+    process.mallopt(_TOP_PAD, size)
+    # Larger than any gap in the heap: so that it grows, by the padding too.
+    process.free(process.malloc(min(size, _MOST - mmap.PAGESIZE)))
+    process.mallopt(_TOP_PAD, _DEFAULT_PAD)
+    start += -start % mmap.PAGESIZE
+    process.madvise(start, process.sbrk(0) - start, _HUGEPAGE)
