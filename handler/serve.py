@@ -29,7 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         finished = Acceptor(chosen).run()
     except OSError as error:
         where = f"{chosen.host}:{chosen.port}"
-        print(f"cannot serve on {where}: {error.strerror}; choose another --port", file=sys.stderr)
+        advice = "choose another --host or --port"
+        print(f"cannot serve on {where}: {error.strerror}; {advice}", file=sys.stderr)
         return 1
     except StartupError as error:
         print(f"cannot serve: {error}", file=sys.stderr)

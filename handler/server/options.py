@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 _CGROUP = Path("/sys/fs/cgroup")
+_PORTS = 65_535
+_HIGHEST = 1_000_000  # of anything else: a slip of the finger, not a setting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,18 +49,18 @@ def read(arguments: Sequence[str] | None, settings: Mapping[str, str]) -> Option
         description="Serve one model over HTTP. Each option can come from the environment instead.",
     )
 
-    def add(name: str, default: str, lowest: int, text: str) -> None:
+    def add(name: str, default: str, lowest: int, text: str, highest: int = _HIGHEST) -> None:
         variable = f"SERVE_{name.upper().replace('-', '_')}"
         parser.add_argument(
             f"--{name}",
-            type=_at_least(lowest),
+            type=_whole(lowest, highest),
             default=settings.get(variable, default),
             help=f"{text} ({variable}; default {default})",
         )
 
     # A container is its own boundary: what reaches it is decided by whoever publishes the port.
     parser.add_argument("--host", default="0.0.0.0", help="address to bind")  # noqa: S104
-    add("port", "8080", 0, "port to bind; 0 picks a free one")
+    add("port", "8080", 0, "port to bind; 0 picks a free one", _PORTS)
     add("workers", str(cores()), 1, "processes that answer, each with its own model")
     add("queue", "64", 0, "requests that may wait for one worker's model")
     add("connections", "1024", 1, "connections that one worker keeps")
@@ -84,12 +86,13 @@ def cores(cgroup: Path = _CGROUP) -> int:
     return max(1, min(bound, math.ceil(int(quota) / int(period))))
 
 
-def _at_least(lowest: int) -> Callable[[str], int]:
+def _whole(lowest: int, highest: int) -> Callable[[str], int]:
     def read_number(text: str) -> int:
-        number = int(text) if text.isdecimal() and text.isascii() else -1
-        if number < lowest:
+        digits = text.isdecimal() and text.isascii() and len(text) <= len(str(highest))
+        number = int(text) if digits else -1
+        if not lowest <= number <= highest:
             raise argparse.ArgumentTypeError(
-                f"'{text}' is not a whole number from {lowest} upwards"
+                f"'{text:.32}' is not a whole number from {lowest} to {highest}"
             )
         return number
 

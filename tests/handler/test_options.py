@@ -14,6 +14,18 @@ def test_the_environment_sets_what_the_command_line_does_not() -> None:
     assert (3, 7, 8080) == (found.queue, found.grace, found.port)
 
 
+@pytest.mark.parametrize("port", ["65536", "9" * 5000, "-1", "٣", "80.0"])
+def test_a_port_that_is_none_is_refused_before_anything_starts(
+    capfd: pytest.CaptureFixture[str], port: str
+) -> None:
+    """The socket would raise what nobody catches; the line says what a port is."""
+    with pytest.raises(SystemExit) as ended:
+        options.read(["--port", port], {})
+
+    assert 2 == ended.value.code
+    assert f"'{port:.32}' is not a whole number from 0 to 65535" in capfd.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("files", "expected"),
     [
