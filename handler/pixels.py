@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 from functools import lru_cache
 
-from PIL import Image, ImageOps
+from PIL import Image
 
 from handler.errors import BadRequestError
 from handler.tensor import FLOATS, ITEM_SIZES, Tensor
@@ -21,6 +21,18 @@ MAX_PIXELS = 25_000_000
 """Most pixels of all pictures in one request together, once decoded."""
 
 _FORMATS = ("PNG", "JPEG", "WEBP")
+_ORIENTATION = 0x0112
+# EXIF's orientation -> what undoes it. Pillow's own exif_transpose writes all of the other tags
+# anew, and fails over one that a camera has written wrongly.
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 # The check here is stricter, and answers instead of warning.
 Image.MAX_IMAGE_PIXELS = None
 
@@ -41,29 +53,31 @@ def decode(files: list[bytes], picture: Picture, dtype: str) -> Tensor:
     """
     room = MAX_PIXELS
     rows = []
-    for data in files:
+    for i, data in enumerate(files):
+        name = "the picture" if len(files) == 1 else f"the picture of row {i}"
         try:
-            pixels, count = _pixels(data, picture, room)
+            pixels, count = _pixels(data, picture, room, name)
         except BadRequestError:
             raise
         except Exception as error:
             # Pillow raises whatever it meets in a broken file (OSError, SyntaxError, ValueError,
             # zlib.error, ...): the bytes are the client's, so the fault is.
-            raise BadRequestError("the picture is damaged: it cannot be decoded") from error
+            raise BadRequestError(f"{name} is damaged: it cannot be decoded") from error
         room -= count
         rows.append(_scale(pixels, picture, dtype))
     shape = (len(rows), *picture.shape[1:])
     return Tensor(dtype, shape, rows[0] if len(rows) == 1 else b"".join(rows))
 
 
-def _pixels(data: bytes, picture: Picture, room: int) -> tuple[bytes, int]:
+def _pixels(data: bytes, picture: Picture, room: int, name: str) -> tuple[bytes, int]:
     """One byte a channel, row by row, channels last; and how many pixels the file had."""
     if data.startswith(b"RIFF"):
         # Pillow makes room for the whole picture as soon as it opens a WebP.
-        _check(_webp_size(data), room)
+        _check(_webp_size(data), room, name)
     with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
-        _check(image.size, room)
-        upright = _convert(ImageOps.exif_transpose(image), picture)
+        _check(image.size, room, name)
+        turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
+        upright = _convert(image if turn is None else image.transpose(turn), picture)
         count = image.width * image.height
     size = (picture.width, picture.height)
     if upright.size != size:
@@ -71,12 +85,12 @@ def _pixels(data: bytes, picture: Picture, room: int) -> tuple[bytes, int]:
     return upright.tobytes(), count
 
 
-def _check(size: tuple[int, int], room: int) -> None:
+def _check(size: tuple[int, int], room: int, name: str) -> None:
     width, height = size
     if width * height > room:
         rest = "" if room == MAX_PIXELS else f", and the pictures before it leave {room}"
         raise BadRequestError(
-            f"the picture has {width}x{height} pixels, at most {MAX_PIXELS} are decoded{rest}"
+            f"{name} has {width}x{height} pixels, at most {MAX_PIXELS} are decoded{rest}"
         )
 
 

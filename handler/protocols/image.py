@@ -95,7 +95,12 @@ def decode_rows(texts: list[str], manifest: Manifest) -> Tensor:
         TooLargeError: A file has more than `MAX_BYTES`.
         BadRequestError: One is no picture, or damaged, or all together have too many pixels.
     """
-    return _decode([_file(text.encode("ascii", "replace")) for text in texts], manifest)
+    name = manifest.inputs[0].name
+    files = [
+        _file(text.encode("ascii", "replace"), f"row {i} of input '{name}'")
+        for i, text in enumerate(texts)
+    ]
+    return _decode(files, manifest)
 
 
 def render(
@@ -169,8 +174,10 @@ def _document(body: bytes) -> tuple[bytes, int | None]:
     return document["image"].encode("ascii", "replace"), top
 
 
-def _file(body: bytes) -> bytes:
-    """The picture's file in a body: as it is, or as base64 of it."""
+def _file(body: bytes, place: str = "the body") -> bytes:
+    """The picture's file in a body or a part of it: as it is, or as base64 of it."""
+    if not body:
+        raise BadRequestError(f"the picture is empty; send a {_KINDS}")
     if not _MAGIC.match(body):
         text = body.strip()
         if text.startswith(b"data:"):
@@ -181,13 +188,13 @@ def _file(body: bytes) -> bytes:
             from handler import coding
 
             hint = coding.taken_for_text(body)
-            raise BadRequestError(
-                f"the body is neither {_KINDS} nor base64 of one{hint}"
-            ) from error
+            raise BadRequestError(f"{place} is neither {_KINDS} nor base64 of one{hint}") from error
         if not _MAGIC.match(body):
-            raise BadRequestError(f"the base64 does not hold a {_KINDS}")
+            raise BadRequestError(f"the base64 in {place} does not hold a {_KINDS}")
     if len(body) > MAX_BYTES:
-        raise TooLargeError(f"the picture has {len(body)} bytes, at most {MAX_BYTES} are taken")
+        raise TooLargeError(
+            f"the picture in {place} has {len(body)} bytes, at most {MAX_BYTES} are taken"
+        )
     return body
 
 

@@ -8,7 +8,9 @@ from handler.errors import BadRequestError
 
 _BOUNDARY = re.compile(r';\s*boundary=(?:"([^"]{1,70})"|([^\s;,"]{1,70}))', re.IGNORECASE)
 _NAME = re.compile(
-    rb'^content-disposition: *form-data(?:;[^\r\n]*)?;\s*name="([^"\r\n]{0,64})"',
+    rb"^content-disposition: *form-data(?:;[^\r\n]*)?;\s*"
+    # .NET writes quotes only where there must be some.
+    rb'name=(?:"([^"\r\n]{0,64})"|([^\s;"]{1,64}))',
     re.IGNORECASE | re.MULTILINE,
 )
 _MAX_PARTS = 8
@@ -46,7 +48,7 @@ def parse(body: bytes, content_type: str) -> dict[str, bytes]:
         name = _NAME.search(head)
         if not separator or name is None:
             raise BadRequestError("a part of the form has no name")
-        field = name[1].decode("utf-8", "replace")
+        field = (name[1] or name[2] or b"").decode("utf-8", "replace")
         if field in fields:
             raise BadRequestError(f"the form gives '{field}' twice")
         fields[field] = content

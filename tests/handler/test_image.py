@@ -45,6 +45,9 @@ def _save(picture: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
     return out.getvalue()
 
 
+ONE = base64.b64encode(_save(Image.new("L", (8, 8)))).decode()
+
+
 @pytest.mark.parametrize("digit", range(10))
 def test_every_sample_is_recognised(digits_service: Service, sample: Sample, digit: int) -> None:
     """The example's own pictures are labelled right, best of five labels first."""
@@ -141,11 +144,22 @@ def test_a_row_may_be_a_picture(digits_service: Service, sample: Sample) -> None
     assert [answers[0]] * 4 == answers
 
 
+def test_a_form_needs_no_quotes(digits_service: Service, sample: Sample) -> None:
+    """.NET's MultipartFormDataContent writes a name without them."""
+    head = b"Content-Disposition: form-data; name=file; filename=3.png; filename*=utf-8''3.png"
+    body = b"--y\r\n" + head + b"\r\n\r\n" + sample(3) + b"\r\n--y--\r\n"
+
+    status, answer = _send(digits_service, body, 'multipart/form-data; boundary="y"')
+
+    assert (200, "3") == (status, answer["predictions"][0]["label"])
+
+
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([{"b64": "aGVsbG8="}], "does not hold a PNG, JPEG or WebP"),
-        ([{"b64": "?"}], "neither PNG, JPEG or WebP nor base64"),
+        ([{"b64": "aGVsbG8="}], "the base64 in row 0 of input 'image' does not hold a PNG"),
+        ([{"b64": ONE}, {"b64": "?"}], "row 1 of input 'image' is neither PNG, JPEG or WebP nor"),
+        ([{"b64": ONE}, {"b64": ONE[:28]}], "the picture of row 1 is damaged"),
         ([{"b64": "aGVsbG8="}, [[1]]], "row 1 of input 'image' is not"),
         ([{"b64": 3}], "instances[0]: missing input 'image'"),
         ([{"b64": "aGVsbG8=", "x": 1}], "instances[0]: missing input 'image'"),
@@ -238,6 +252,7 @@ def test_a_small_file_of_many_pixels_is_refused_unread(digits_service: Service) 
         (_form(b"1", b"2", name="a"), FORM, 400, "the form gives 'a' twice"),
         (_form(*[b"x"] * 9), FORM, 400, "has more than 8 parts"),
         (_form(b"a", b"b"), FORM, 400, "has 2 fields beside 'top'"),
+        (_form(b""), FORM, 400, "the picture is empty; send a PNG, JPEG or WebP"),
         (_form(b"a"), FORM, 400, "neither PNG, JPEG or WebP nor base64"),
         (b"RIFF\0\0\0\0WEBP", "image/webp", 400, "the picture is damaged"),
         (b'{"image": "aGVsbG8=", "top": 0}', "application/json", 400, "'top' is not a number"),

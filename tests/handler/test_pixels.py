@@ -1,6 +1,7 @@
 """Pixels -> the numbers a model takes: sizes, colours, orientation and dtypes."""
 
 import io
+import struct
 from array import array
 from collections.abc import Callable
 from typing import Any
@@ -73,6 +74,49 @@ def test_a_photo_is_turned_upright(digits_service: Service) -> None:
     picture.paste(255, (0, 0, 8, 4))
     exif = Image.Exif()
     exif[0x0112] = 3  # upside down
+
+    data = _save(picture, "PNG", exif=exif)
+    values = _read(data, "image/png", digits_service.manifest).values
+
+    assert [0.0, 1.0] == [values[0], values[-1]]
+
+
+@pytest.mark.parametrize(
+    ("orientation", "corners"),
+    [
+        (1, [0, 1, 2, 3]),
+        (2, [1, 0, 3, 2]),
+        (3, [3, 2, 1, 0]),
+        (4, [2, 3, 0, 1]),
+        (5, [0, 2, 1, 3]),
+        (6, [2, 0, 3, 1]),
+        (7, [3, 1, 2, 0]),
+        (8, [1, 3, 0, 2]),
+        (9, [0, 1, 2, 3]),
+    ],
+)
+def test_each_orientation_is_undone(
+    digits_service: Service, orientation: int, corners: list[int]
+) -> None:
+    """The corners, row by row, are where EXIF says; unknown numbers say nothing."""
+    picture = Image.new("L", (8, 8))
+    for i, place in enumerate([(0, 0), (4, 0), (0, 4), (4, 4)]):
+        picture.paste(51 * i, (*place, place[0] + 4, place[1] + 4))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+
+    data = _save(picture, "PNG", exif=exif)
+    values = _read(data, "image/png", digits_service.manifest).values
+
+    assert corners == [round(values[i] * 5) for i in (0, 7, 56, 63)]
+
+
+def test_a_photo_is_turned_upright_whatever_else_its_camera_wrote(digits_service: Service) -> None:
+    """The orientation is read where another tag, here a width in letters, is not what it should."""
+    picture = Image.new("L", (8, 8))
+    picture.paste(255, (0, 0, 8, 4))
+    tags = struct.pack("<HHLL", 0x0112, 3, 1, 3) + struct.pack("<HHL4s", 0x0100, 2, 4, b"abc")
+    exif = b"Exif\0\0II*\0" + struct.pack("<LH", 8, 2) + tags + bytes(4)
 
     data = _save(picture, "PNG", exif=exif)
     values = _read(data, "image/png", digits_service.manifest).values
