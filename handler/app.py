@@ -32,6 +32,9 @@ finally:
     gc.enable()
 
 
+_FOREIGN = "the event is not API Gateway's: set payload format version 2.0"
+
+
 def read_event(
     event: dict[str, Any], request_id: str = "", deadline: float | None = None
 ) -> Request:
@@ -46,7 +49,7 @@ def read_event(
         BadRequestError: The event is of another kind, or its body is marked as base64 and is not.
     """
     if event.get("version") != "2.0" or "rawPath" not in event:
-        raise BadRequestError("the event is not API Gateway's: set payload format version 2.0")
+        raise BadRequestError(_FOREIGN)
     context = event["requestContext"]
     path = event["rawPath"]
     stage = context.get("stage", "$default")
@@ -94,4 +97,10 @@ def handler(event: dict[str, Any], context: object) -> dict[str, object]:
         request = read_event(event, getattr(context, "aws_request_id", ""), deadline)
     except BadRequestError as error:
         return write_answer(error_response(error))
-    return write_answer(SERVICE.answer(request))
+    except (AttributeError, KeyError, TypeError):
+        # Whoever invokes the function without the gateway may send anything.
+        return write_answer(error_response(BadRequestError(_FOREIGN)))
+    response = SERVICE.answer(request)
+    if request.method == "HEAD":
+        response.body = b""
+    return write_answer(response)

@@ -127,6 +127,17 @@ def test_405_says_what_is_allowed(app: ModuleType, load_event: LoadEvent) -> Non
     assert "POST" == app.handler(load_event("wrong_method"), None)["headers"]["allow"]
 
 
+@pytest.mark.parametrize("name", ["ping", "status"])
+def test_head_is_get_without_the_body(app: ModuleType, load_event: LoadEvent, name: str) -> None:
+    """What watches over services asks so."""
+    event = load_event(name)
+    event["requestContext"]["http"]["method"] = "HEAD"
+
+    answer = app.handler(event, None)
+
+    assert (200, "") == (answer["statusCode"], answer["body"])
+
+
 def test_an_escaped_colon_is_a_colon(app: ModuleType, load_event: LoadEvent) -> None:
     """Clients that escape the path's colon reach the same route."""
     event = load_event("predict")
@@ -164,8 +175,26 @@ def test_a_broken_body_is_a_400(
     assert message in answer["error"]
 
 
-@pytest.mark.parametrize("event", [{}, {"version": "1.0", "path": "/ping"}, {"instances": [1]}])
-def test_an_event_of_another_kind_is_a_400(app: ModuleType, event: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "event",
+    [
+        {},
+        {"version": "1.0", "path": "/ping"},
+        {"instances": [1]},
+        [1],
+        None,
+        "warm",
+        {"version": "2.0", "rawPath": "/ping"},
+        {"version": "2.0", "rawPath": None, "requestContext": {"http": {"method": "GET"}}},
+        {
+            "version": "2.0",
+            "rawPath": "/ping",
+            "headers": None,
+            "requestContext": {"http": {"method": "GET"}},
+        },
+    ],
+)
+def test_an_event_of_another_kind_is_a_400(app: ModuleType, event: Any) -> None:
     """A direct invocation, or an integration with the older format, is told what is expected."""
     status, answer = _answer(app, event)
 
