@@ -50,7 +50,10 @@ def inflate(body: bytes, coding: str) -> bytes:
         raise BadRequestError(f"the body is cut short: its {name} does not end")
     # gzip files may be strung together; thousands of empty ones would keep us busy for minutes.
     if inflater.unused_data:
-        raise BadRequestError(f"{len(inflater.unused_data)} bytes follow the end of the {name}")
+        raise BadRequestError(
+            f"{len(inflater.unused_data)} bytes follow the end of the {name}; send one stream and "
+            "nothing behind it"
+        )
     return plain
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from time import monotonic
 
 from handler import batches
 from handler.errors import BadRequestError, DeadlineError
-from handler.tensor import ITEM_SIZES
+from handler.tensor import ITEM_SIZES, misfit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -129,25 +130,17 @@ def _check_names(signature: Signature, tensors: Mapping[str, Tensor]) -> None:
 def _check_input(spec: TensorSpec, tensor: Tensor) -> None:
     shape = tensor.shape
     if tensor.dtype not in (spec.client_dtype, spec.dtype):
-        raise _error(spec, f"got {tensor.dtype}")
+        raise misfit(spec, f"got {tensor.dtype}")
     if not spec.accepts(shape):
-        empty = "an empty batch, shape" if 0 in shape else "shape"
-        raise _error(spec, f"got {empty} {list(shape)}")
+        empty = "an empty batch, shape" if 0 in shape[:1] else "shape"
+        raise misfit(spec, f"got {empty} {list(shape)}")
     need = tensor.size * ITEM_SIZES[tensor.dtype]
     if len(tensor.data) != need:
-        raise _error(spec, f"got {len(tensor.data)} bytes, shape {list(shape)} needs {need}")
+        raise misfit(spec, f"got {len(tensor.data)} bytes, shape {list(shape)} needs {need}")
     if tensor.dtype == "bool" and max(tensor.data) > 1:
-        raise _error(spec, "a byte is neither 0 (false) nor 1 (true)")
+        raise misfit(spec, "a byte is neither 0 (false) nor 1 (true)")
     position = tensor.first_non_finite()
     if position is not None:
-        raise _error(
-            spec,
-            f"the number at flat position {position} is outside the range of {tensor.dtype}",
-        )
-
-
-def _error(spec: TensorSpec, what: str) -> BadRequestError:
-    return BadRequestError(
-        f"input '{spec.name}' (expected {spec.client_dtype} of shape {list(spec.client_shape)}): "
-        f"{what}"
-    )
+        nan = math.isnan(tensor.values[position])
+        what = "NaN" if nan else f"outside the range of {tensor.dtype}"
+        raise misfit(spec, f"the number at flat position {position} is {what}")

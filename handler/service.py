@@ -128,8 +128,8 @@ def _pack(response: Response, request: Request) -> None:
     if response.is_text:
         limit = MAX_BYTES
         if size > limit // 2:
-            # Lambda wraps the text into JSON of its own, where each quote takes two bytes.
-            size += response.body.count(b'"')
+            # Lambda wraps the text into JSON of its own, where each of these takes two bytes.
+            size += response.body.count(b'"') + response.body.count(b"\\")
     if size > limit:
         raise TooLargeError(
             f"the answer has {size} bytes, at most {limit} can be sent: ask for less at once"

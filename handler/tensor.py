@@ -195,13 +195,13 @@ def from_nested(value: object, spec: TensorSpec) -> Tensor:
     level: list[Any] = [value]
     for _ in spec.shape:
         if set(map(type, level)) != _LISTS and level:
-            raise _error(spec, f"expected a list{_at(level, shape, list)}")
+            raise misfit(spec, f"expected a list{_at(level, shape, list)}")
         lengths = set(map(len, level))
         if len(lengths) > 1:
             first = len(level[0])
             odd = next(i for i, item in enumerate(level) if len(item) != first)
             place = _place(odd, shape)
-            raise _error(
+            raise misfit(
                 spec, f"ragged: a list of {len(level[odd])} at {place}, others have {first}"
             )
         shape.append(lengths.pop() if lengths else 0)
@@ -210,11 +210,16 @@ def from_nested(value: object, spec: TensorSpec) -> Tensor:
     allowed = (bool,) if dtype == "bool" else (float, int) if dtype in FLOATS else (int,)
     if set(map(type, level)).difference(allowed):
         noun = "numbers" if dtype in FLOATS else "booleans" if dtype == "bool" else "integers"
-        raise _error(spec, f"expected {noun}{_at(level, shape, *allowed)}")
+        raise misfit(spec, f"expected {noun}{_at(level, shape, *allowed)}")
     try:
         return Tensor.of(dtype, tuple(shape), level)
     except OverflowError:
-        raise _error(spec, f"holds a number outside the range of {dtype}") from None
+        flat = _first_overflow(dtype, level)
+        raise misfit(
+            spec,
+            f"the number {level[flat]!s:.32} at {_place(flat, shape)} is outside the range of "
+            f"{dtype}",
+        ) from None
 
 
 def shortest(tensor: Tensor) -> list[str] | None:
@@ -277,11 +282,25 @@ def zeros(spec: TensorSpec) -> Tensor:
     return Tensor(dtype, shape, bytes(ITEM_SIZES[dtype] * math.prod(shape)))
 
 
-def _error(spec: TensorSpec, what: str) -> BadRequestError:
+def misfit(spec: TensorSpec, what: str) -> BadRequestError:
+    """What to raise for an input that is not what the signature says."""
     return BadRequestError(
         f"input '{spec.name}' (expected {spec.client_dtype} of shape {list(spec.client_shape)}): "
         f"{what}"
     )
+
+
+def _first_overflow(dtype: str, numbers: list[Any]) -> int:
+    """Position of the first number that the dtype cannot hold; there is one."""
+    start, stop = 0, len(numbers)
+    while stop - start > 1:
+        middle = (start + stop) // 2
+        try:
+            Tensor.of(dtype, (middle - start,), numbers[start:middle])
+            start = middle
+        except OverflowError:
+            stop = middle
+    return start
 
 
 def _at(level: Sequence[Any], shape: Sequence[int], *allowed: type) -> str:

@@ -11,7 +11,7 @@ import struct
 
 from handler.errors import BadRequestError
 from handler.protocols.raw import only
-from handler.tensor import Tensor
+from handler.tensor import Tensor, misfit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,10 +56,9 @@ def parse(data: bytes, inputs: tuple[TensorSpec, ...]) -> dict[str, Tensor]:
     spec = only(inputs)
     descr, fortran, shape, start = _read_header(data)
     dtype = _DTYPES.get(descr)
-    if dtype is None:
-        raise BadRequestError(
-            f"the .npy file holds '{descr}', expected one of {', '.join(_DTYPES)}: "
-            f"save it with .astype('{_DESCRS[spec.client_dtype]}')"
+    if dtype not in (spec.client_dtype, spec.dtype):
+        raise misfit(
+            spec, f"the .npy file holds '{descr}'; save it with .astype('{spec.client_dtype}')"
         )
     if fortran:
         raise BadRequestError(

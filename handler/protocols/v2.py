@@ -16,7 +16,7 @@ import math
 from handler import VERSION as RELEASE
 from handler.errors import BadRequestError
 from handler.protocols import strict_json
-from handler.tensor import Tensor, TensorSpec, from_nested, to_values
+from handler.tensor import Tensor, TensorSpec, from_nested, misfit, to_values
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -88,7 +88,10 @@ def parse(
 
         outputs = {spec.name: True for spec in manifest.outputs}
         return raw.parse(body, None, manifest.inputs), Wish(None, outputs)
-    document = strict_json.parse(head)
+    try:
+        document = strict_json.parse(head)
+    except BadRequestError as error:
+        raise BadRequestError(f"{error}{_where_json_ends(head, header_length)}") from error
     if not isinstance(document, dict):
         raise BadRequestError("the body is not a JSON object; send 'inputs'")
     wish = _wish(document, manifest)
@@ -195,6 +198,15 @@ def _split(body: bytes, header_length: str | None) -> tuple[bytes, memoryview | 
             f"{len(body)} bytes are JSON"
         )
     return body[: int(text)], memoryview(body)[int(text) :]
+
+
+def _where_json_ends(head: bytes, header_length: str | None) -> str:
+    """What to add to a complaint about JSON that may have been cut at the wrong place."""
+    if header_length is not None:
+        return f"; Inference-Header-Content-Length says that the first {len(head)} bytes are JSON"
+    if b"binary_data_size" in head:
+        return "; raw tensors behind it need the header Inference-Header-Content-Length"
+    return ""
 
 
 def _wish(document: dict[str, Any], manifest: Manifest) -> Wish:
@@ -307,9 +319,13 @@ def _shape(entry: dict[str, Any], name: str) -> tuple[int, ...]:
 def _from_json(entry: dict[str, Any], spec: TensorSpec) -> Tensor:
     """Read 'data', nested as the shape says or flat."""
     shape = _shape(entry, spec.name)
+    dtype = _dtype(entry, spec.name)
+    if dtype not in (spec.client_dtype, spec.dtype):
+        # Before the data: whether it fits a claim that is wrong says nothing to anybody.
+        raise misfit(spec, f"got {dtype}")
     data = entry["data"]
     nested = isinstance(data, list) and any(isinstance(item, list) for item in data)
-    claimed = TensorSpec(spec.name, _dtype(entry, spec.name), shape if nested else (-1,))
+    claimed = TensorSpec(spec.name, dtype, shape if nested else (-1,))
     claimed.client_shape = spec.client_shape  # what a message says is expected
     tensor = from_nested(data, claimed)
     if nested and tensor.shape != shape:

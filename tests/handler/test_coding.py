@@ -64,7 +64,7 @@ def test_a_compressed_body_is_the_body(
         ("deflate", gzip.compress(GOOD), 400, "the body is not deflate"),
         ("gzip", gzip.compress(GOOD)[:-1], 400, "its gzip does not end"),
         ("gzip", gzip.compress(GOOD)[:-8] + bytes(8), 400, "the body is not gzip"),
-        ("gzip", gzip.compress(GOOD) + b"x", 400, "1 bytes follow the end of the gzip"),
+        ("gzip", gzip.compress(GOOD) + b"x", 400, "1 bytes follow the end of the gzip; send one"),
         ("gzip", gzip.compress(b"") * 200_000, 400, "bytes follow the end of the gzip"),
         ("gzip", gzip.compress(b" " * (MAX_BYTES + 1)), 413, "inflates to more than 5500000 bytes"),
         ("gzip", b"", 400, "the body is empty"),
@@ -136,12 +136,13 @@ def test_an_answer_over_the_cap_may_fit_when_packed() -> None:
     [
         (b" " * 5_500_001, "application/json"),
         (b'"' * 2_800_001, "application/json"),
+        (b"\\" * 2_800_001, "application/json"),
         (b" " * 4_500_001, "application/octet-stream"),
     ],
-    ids=["text", "quotes", "bytes"],
+    ids=["text", "quotes", "backslashes", "bytes"],
 )
 def test_an_answer_that_lambda_cannot_carry_is_refused(body: bytes, kind: str) -> None:
-    """Lambda takes 6 MB: quotes count twice in text, and bytes travel as base64."""
+    """Lambda takes 6 MB: in text what it escapes counts twice, and bytes travel as base64."""
     response = Response(200, body, {"content-type": kind})
 
     with pytest.raises(TooLargeError, match="ask for less at once"):

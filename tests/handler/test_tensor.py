@@ -34,9 +34,14 @@ def test_nested_lists_become_row_major_values() -> None:
         ([[1, 2], [3, 4], [5, 6, 7]], "float32", r"ragged: a list of 3 at \[2\], others have 2"),
         ("abc", "float32", "expected a list, found a string at the top"),
         ([[1.0, 2]], "int32", r"expected integers, found a number with a fraction at \[0\]\[0\]"),
-        ([[300, 1]], "int8", "outside the range of int8"),
-        ([[-1, 1]], "uint64", "outside the range of uint64"),
-        ([[10**400, 1]], "float32", "outside the range of float32"),
+        ([[1, 300]], "int8", r"the number 300 at \[0\]\[1\] is outside the range of int8"),
+        (
+            [[5, 4], [-1, -2]],
+            "uint64",
+            r"the number -1 at \[1\]\[0\] is outside the range of uint64",
+        ),
+        ([[0, 7e4], [1e400, 0]], "float16", r"the number 70000.0 at \[0\]\[1\] is outside"),
+        ([[10**400, 1]], "float32", r"the number 10{31} at \[0\]\[0\] is outside the range"),
         ([[1, 0]], "bool", r"expected booleans, found an integer at \[0\]\[0\]"),
     ],
 )

@@ -40,6 +40,10 @@ def _with(entry: Mapping[str, Any], **changes: Any) -> dict[str, Any]:
         (_with(A, datatype="BYTES", data=["x"]), "datatype of input 'a' is 'BYTES'"),
         (_with(A, datatype=None), "missing or not a string"),
         (_with(A, datatype="INT32"), "(expected float32 of shape [-1, -1]): got int32"),
+        (
+            _with(A, datatype="INT32", data=[0.5, 1]),
+            "(expected float32 of shape [-1, -1]): got int32",
+        ),
         (_with(A, shape=None), "shape of input 'a' is not a list of sizes"),
         (_with(A, shape=[1, -1]), "shape of input 'a' is not a list of sizes"),
         (_with(A, shape=[1, True]), "shape of input 'a' is not a list of sizes"),
@@ -103,6 +107,7 @@ def test_a_fault_of_the_clients_is_a_400_and_leaves_no_trace(
         (GOOD, b"", "1e2", "is '1e2', expected how many"),
         (GOOD, b"", "9" * 5000, "expected how many of the body's"),
         (GOOD, b"", "٣", "expected how many of the body's"),
+        (GOOD, b"", "7", "; Inference-Header-Content-Length says that the first 7 bytes are JSON"),
         (GOOD, b"", "0", "this model takes several: a, b, ids"),
         (
             {"inputs": [{**RAW_A, "shape": [1, 3]}, B, IDS]},
@@ -120,6 +125,14 @@ def test_raw_bytes_must_fill_what_the_json_claims(
 
     assert 400 == response.status
     assert message in json.loads(response.body)["error"]
+
+
+def test_raw_bytes_need_the_header(tiny_service: Service) -> None:
+    """A proxy that drops the header leaves JSON with something behind it."""
+    response = send(tiny_service, json.dumps({"inputs": [RAW_A, B, IDS]}).encode() + TWO)
+
+    assert 400 == response.status
+    assert b"behind it need the header Inference-Header-Content-Length" in response.body
 
 
 def test_raw_numbers_must_be_finite(tiny_service: Service) -> None:
