@@ -6,6 +6,7 @@ A picture's claims are checked before any of it is decoded: a few kB can hold gi
 from __future__ import annotations
 
 import io
+import re
 from functools import lru_cache
 
 from PIL import Image
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 MAX_PIXELS = 25_000_000
 """Most pixels of all pictures in one request together, once decoded."""
 
+MAX_SCANS, MAX_SEGMENTS = 100, 1_000
+"""Most scans, and segments, of a JPEG. Progressive ones have about ten scans; but one of 42 bytes
+keeps libjpeg busy for 30 ms, and there is room for a hundred thousand."""
+
 _FORMATS = ("PNG", "JPEG", "WEBP")
 _ORIENTATION = 0x0112
 # EXIF's orientation -> what undoes it. Pillow's own exif_transpose writes all of the other tags
@@ -33,6 +38,9 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+# Where a JPEG's next segment begins: not so are stuffed zeros, restarts and other lone codes.
+_SEGMENT = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])")
+_SCAN, _END = b"\xda", b"\xd9"
 # The check here is stricter, and answers instead of warning.
 Image.MAX_IMAGE_PIXELS = None
 
@@ -74,6 +82,8 @@ def _pixels(data: bytes, picture: Picture, room: int, name: str) -> tuple[bytes,
     if data.startswith(b"RIFF"):
         # Pillow makes room for the whole picture as soon as it opens a WebP.
         _check(_webp_size(data), room, name)
+    elif data.startswith(b"\xff\xd8"):
+        _check_scans(data, name)
     with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
         _check(image.size, room, name)
         turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
@@ -92,6 +102,19 @@ def _check(size: tuple[int, int], room: int, name: str) -> None:
         raise BadRequestError(
             f"{name} has {width}x{height} pixels, at most {MAX_PIXELS} are decoded{rest}"
         )
+
+
+def _check_scans(data: bytes, name: str) -> None:
+    position = scans = segments = 0
+    while (found := _SEGMENT.search(data, position)) and found[1] != _END:
+        segments += 1
+        scans += found[1] == _SCAN
+        if scans > MAX_SCANS or segments > MAX_SEGMENTS:
+            raise BadRequestError(
+                f"{name} has more than {MAX_SCANS} scans or {MAX_SEGMENTS} segments; save it anew"
+            )
+        start = found.end()
+        position = start + int.from_bytes(data[start : start + 2], "big")
 
 
 def _webp_size(data: bytes) -> tuple[int, int]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from handler.errors import StartupError
+from handler.errors import BadRequestError, StartupError
 from handler.manifest import Manifest
 from handler.protocols import image
 from handler.service import Service
@@ -122,6 +122,39 @@ def test_a_photo_is_turned_upright_whatever_else_its_camera_wrote(digits_service
     values = _read(data, "image/png", digits_service.manifest).values
 
     assert [0.0, 1.0] == [values[0], values[-1]]
+
+
+@pytest.mark.parametrize(("more", "fine"), [(1, True), (90, True), (100, False), (50_000, False)])
+def test_a_jpeg_has_a_limit_of_scans(digits_service: Service, *, more: int, fine: bool) -> None:
+    """Each scan over again takes its time and no room: 4 MB of them would take an hour."""
+    data = _save(Image.new("L", (8, 8), 51), "JPEG", progressive=True)
+    last = data[data.rindex(b"\xff\xda") : -2]
+    data = data[:-2] + more * last + data[-2:]
+
+    if fine:
+        values = _read(data, "image/jpeg", digits_service.manifest).values
+        assert all(abs(value - 0.2) < 0.01 for value in values)
+    else:
+        with pytest.raises(BadRequestError, match="the picture has more than 100 scans"):
+            _read(data, "image/jpeg", digits_service.manifest)
+
+
+@pytest.mark.parametrize(
+    "between", [b"\xff\xe1\0\x09Exif\0\0x", b"\xff\xfe\0\x02", b"\xff\x01\xff\xfe\0\x02"]
+)
+def test_a_jpeg_has_a_limit_of_segments(digits_service: Service, between: bytes) -> None:
+    """Pillow puts EXIF's parts together one by one, copying all before each time."""
+    data = _save(Image.new("L", (8, 8)), "JPEG")
+
+    with pytest.raises(BadRequestError, match="or 1000 segments; save it anew"):
+        _read(data[:2] + 1_000 * between + data[2:], "image/jpeg", digits_service.manifest)
+
+
+def test_what_follows_a_jpeg_does_not_count(digits_service: Service) -> None:
+    """Phones put a film, or a second picture, behind the first."""
+    data = _save(Image.new("L", (8, 8), 51), "JPEG") + 200 * b"\xff\xda\0\x02"
+
+    assert (1, 8, 8, 1) == _read(data, "image/jpeg", digits_service.manifest).shape
 
 
 def test_sixteen_bit_grey_is_scaled_not_clipped(digits_service: Service) -> None:
