@@ -12,6 +12,17 @@ import numpy.typing as npt
 from convert.card import Picture
 from convert.errors import DataError
 
+_ORIENTATION = 0x0112
+# EXIF's orientation -> what undoes it, by Pillow's name.
+_UPRIGHT = {
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
+}
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 
@@ -42,11 +53,13 @@ def read(folder: Path, picture: Picture | None) -> npt.NDArray[np.float64]:
 
 
 def _pixels(file: Path, picture: Picture) -> npt.NDArray[np.uint8]:
-    from PIL import Image, ImageOps  # only models of pictures need it
+    from PIL import Image  # only models of pictures need it
 
     try:
         with Image.open(file, formats=("PNG", "JPEG", "WEBP")) as opened:
-            image = ImageOps.exif_transpose(opened)
+            # Not exif_transpose: it fails over any other tag that a camera has written wrongly.
+            turn = _UPRIGHT.get(opened.getexif().get(_ORIENTATION, 1))
+            image = opened if turn is None else opened.transpose(Image.Transpose[turn])
             if image.mode.startswith("I"):
                 image = image.point(lambda value: value / 257)
             elif isinstance(image.info.get("transparency"), bytes):
