@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http.client
 import threading
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from handler.backends import remote
 from handler.errors import BackendTimeoutError, NotReadyError, StartupError
@@ -33,12 +33,7 @@ class HttpBackend:
     """
 
     def __init__(self, manifest: Manifest, settings: Mapping[str, str]) -> None:
-        url = remote.setting(settings, "BACKEND_URL", "http")
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise StartupError(
-                f"BACKEND_URL is '{url}', expected such as http://host:8501/v1/models/digits"
-            )
+        parts = _split(remote.setting(settings, "BACKEND_URL", "http"))
         self._manifest = manifest
         self._https = parts.scheme == "https"
         self._address = parts.netloc.rpartition("@")[2]
@@ -94,3 +89,17 @@ class HttpBackend:
             raise
         self._local.connection = connection
         return response.status, answer
+
+
+def _split(url: str) -> SplitResult:
+    """The URL's parts; what no request could be sent to is found here, not by each request."""
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        if known and url.isascii() and url.isprintable() and " " not in url:
+            return parts
+    except ValueError:
+        pass  # a port that is no number, or a bracket too few
+    raise StartupError(
+        f"BACKEND_URL is '{url}', expected such as http://host:8501/v1/models/digits"
+    )

@@ -1,6 +1,7 @@
 """Remote backends, against real servers on the loopback: no client can tell them apart."""
 
 import json
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -272,6 +273,16 @@ def test_the_connection_is_kept_and_mended(open_http: Open) -> None:
     [
         ({"MODEL_BACKEND": "http"}, "BACKEND_URL is not set, and MODEL_BACKEND=http needs it"),
         ({"MODEL_BACKEND": "http", "BACKEND_URL": "host:1"}, "BACKEND_URL is 'host:1', expected"),
+        *(
+            ({"MODEL_BACKEND": "http", "BACKEND_URL": url}, f"BACKEND_URL is '{re.escape(url)}'")
+            for url in (
+                "http://h:99999/",
+                "http://h:x/",
+                "http://[::1/",
+                "http://h/a b",
+                "http://h/é",
+            )
+        ),
         ({"MODEL_BACKEND": "sagemaker"}, "SAGEMAKER_ENDPOINT is not set"),
         (
             {"MODEL_BACKEND": "http", "BACKEND_URL": "http://h", "BACKEND_TIMEOUT_MS": "soon"},
