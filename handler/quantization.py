@@ -89,9 +89,9 @@ class Quantizer(dict[float, int]):
         """A float32 tensor as the model's integers; one that holds them already as it is."""
         if tensor.dtype == self._dtype:
             return tensor
+        numbers = array(TYPECODES[self._dtype], map(self.__getitem__, tensor.values))
         if len(self) > _REMEMBERED:
             self.clear()
-        numbers = array(TYPECODES[self._dtype], map(self.__getitem__, tensor.values))
         return Tensor(self._dtype, tensor.shape, numbers)
 
 
