@@ -5,12 +5,14 @@ Under another C library nothing happens, nor where the kernel has no large pages
 
 from __future__ import annotations
 
-import ctypes
-import mmap
+from contextlib import suppress
+
+from handler.native import Library, c_int, c_int64, c_size_t, c_void_p
 
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3  # malloc.h
 _DEFAULT_PAD = 128 << 10
 _MOST = 32 << 20  # glibc takes no higher threshold for what it maps by itself
+_PAGE = 1 << 16  # the largest that either processor has
 _HUGEPAGE = 14  # MADV_HUGEPAGE, asm-generic/mman-common.h
 
 
@@ -23,10 +25,10 @@ def keep_freed(size: int = _MOST) -> None:
     Args:
         size: How many free bytes may stay.
     """
-    process = ctypes.PyDLL(None)
-    if hasattr(process, "mallopt"):
-        process.mallopt(_MMAP_THRESHOLD, _MOST)
-        process.mallopt(_TRIM_THRESHOLD, min(size, (1 << 31) - 1))
+    with suppress(OSError):  # another C library, with habits of its own
+        mallopt = Library().function("mallopt", (c_int, c_int))
+        mallopt(_MMAP_THRESHOLD, _MOST)
+        mallopt(_TRIM_THRESHOLD, min(size, (1 << 31) - 1))
 
 
 def use_large_pages(size: int) -> None:
@@ -38,19 +40,20 @@ def use_large_pages(size: int) -> None:
     Args:
         size: Bytes of the range: address space, and memory only where it is written.
     """
-    process = ctypes.PyDLL(None)
-    if not hasattr(process, "mallopt"):
+    process = Library()
+    try:
+        mallopt = process.function("mallopt", (c_int, c_int))
+    except OSError:
         return
-    process.sbrk.restype = process.malloc.restype = ctypes.c_void_p
-    process.sbrk.argtypes = (ctypes.c_ssize_t,)
-    process.malloc.argtypes = (ctypes.c_size_t,)
-    process.free.argtypes = (ctypes.c_void_p,)
-    process.madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+    sbrk = process.function("sbrk", (c_int64,), c_void_p)
+    malloc = process.function("malloc", (c_size_t,), c_void_p)
+    free = process.function("free", (c_void_p,), None)
+    madvise = process.function("madvise", (c_void_p, c_size_t, c_int))
     keep_freed(_MOST + size)  # else the range is gone with the first block that is freed
-    start = process.sbrk(0)
-    process.mallopt(_TOP_PAD, size)
+    start = sbrk(0)
+    mallopt(_TOP_PAD, size)
     # Larger than any gap in the heap: so that it grows, by the padding too.
-    process.free(process.malloc(min(size, _MOST - mmap.PAGESIZE)))
-    process.mallopt(_TOP_PAD, _DEFAULT_PAD)
-    start += -start % mmap.PAGESIZE
-    process.madvise(start, process.sbrk(0) - start, _HUGEPAGE)
+    free(malloc(min(size, _MOST - _PAGE)))
+    mallopt(_TOP_PAD, _DEFAULT_PAD)
+    start += -start % _PAGE
+    madvise(start, sbrk(0) - start, _HUGEPAGE)

@@ -10,13 +10,11 @@ each output out of it once, so that answers outlive the next run.
 
 from __future__ import annotations
 
-import ctypes
 import math
-import mmap
-from ctypes import byref, c_int, c_void_p
 
 from handler.errors import BadRequestError, LiteRtError
 from handler.litert_library import EnvironmentOption, Layout, TensorType
+from handler.native import Memory, byref, c_int, c_void_p
 from handler.tensor import ITEM_SIZES, Tensor
 
 TYPE_CHECKING = False
@@ -56,13 +54,13 @@ _ANY_INT = 2
 _OPTION_ACCELERATORS = 24
 _OPTION_LOG_SEVERITY = 25
 _WARNING = 2
-_MAP_NORESERVE = 0x4000  # Linux; Python has no name for it
 # An output's shape is known only after the run: where a model works it out as it runs (Keras'
 # Flatten does, once the batch is free), LiteRT announces the shape of the *last* run, and a larger
 # batch overruns a buffer of that size: the process dies, or rows are missing. So each output is
 # given an address range that no answer can fill.
 _OUTPUT_ROOM = 1 << 30
 _INPUT_SLACK = 64  # XNNPACK reads up to 16 bytes beyond the end of an input
+_SMALL_INPUT = 4096  # memory comes in pages, so that less costs no less
 _RANK_BITS = 0x7F  # the eighth bit says that there are strides
 
 
@@ -84,18 +82,16 @@ class Port:
 
 
 class _Room:
-    """Page-aligned memory that LiteRT reads an input from, or writes an output to.
+    """Memory that LiteRT reads an input from, or writes an output to.
 
     Args:
         size: Bytes; those never touched take no memory.
     """
 
-    __slots__ = ("address", "handle", "memory")
+    __slots__ = ("handle", "memory")
 
     def __init__(self, size: int) -> None:
-        flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_NORESERVE
-        self.memory = mmap.mmap(-1, size, flags=flags)
-        self.address = ctypes.addressof(ctypes.c_char.from_buffer(self.memory))
+        self.memory = Memory(size)
         self.handle: c_void_p | None = None
 
 
@@ -147,15 +143,15 @@ class Model:
     """
 
     def __init__(
-        self, library: Library, content: mmap.mmap, signatures: Iterable[str], threads: int = 1
+        self, library: Library, content: Memory, signatures: Iterable[str], threads: int = 1
     ) -> None:
         self._library = library
         self._owned: list[tuple[str, c_void_p]] = []
         self._calls: dict[str, _Call] = {}
         # LiteRT reads the weights where they are: the memory stays until the model is closed.
-        self._content: ctypes.c_char | None = ctypes.c_char.from_buffer(content)
+        self._content: Memory | None = content
         try:
-            self._open(ctypes.addressof(self._content), len(content), threads)
+            self._open(content.address, len(content), threads)
             self._calls = self._read_signatures(signatures)
         except LiteRtError:
             self.close()
@@ -299,7 +295,7 @@ class Model:
             for index, (port, room) in enumerate(zip(call.outputs, call.rooms_out, strict=True)):
                 self._bind(room, port, (1,) * len(port.shape))
                 call.handles_out[index] = room.handle
-            call.rooms_in = [_Room(mmap.PAGESIZE) for _ in call.inputs]
+            call.rooms_in = [_Room(_SMALL_INPUT) for _ in call.inputs]
         for index, (port, shape) in enumerate(zip(call.inputs, shapes, strict=True)):
             if before is not None and before[index] == shape:
                 continue
@@ -330,7 +326,7 @@ class Model:
         room.handle = self._library.make(
             "CreateTensorBufferFromHostMemory",
             byref(kind),
-            room.address,
+            room.memory.address,
             len(room.memory),
             None,  # nothing to call when it is destroyed
         )
@@ -348,13 +344,13 @@ def _write(port: Port, room: _Room, tensor: Tensor) -> None:
             f"input '{port.name}': {len(tensor.data)} bytes of {tensor.dtype} for {size} bytes of "
             f"{port.dtype}"
         )
-    room.memory[:size] = tensor.data
+    room.memory.view[:size] = memoryview(tensor.data).cast("B")
 
 
 def _read(port: Port, room: _Room, layout: Layout) -> Tensor:
     shape = _shape(layout)
     size = math.prod(shape) * ITEM_SIZES[port.dtype]
-    return Tensor(port.dtype, shape, room.memory[:size])
+    return Tensor(port.dtype, shape, bytes(room.memory.view[:size]))
 
 
 def _shape(layout: Layout) -> tuple[int, ...]:

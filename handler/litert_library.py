@@ -1,15 +1,25 @@
-"""LiteRT's C functions as ctypes sees them: types, arguments, status codes.
+"""LiteRT's C functions as Python sees them: types, arguments, status codes.
 
 The ABI of libLiteRt.so 2.3.0 (headers: google-ai-edge/LiteRT, litert/c/). Every argument type is
-declared, because ctypes would cut a bare int to 32 bits where the library reads a size_t.
+declared, because an undeclared int is cut to 32 bits where the library reads a size_t.
 """
 
 from __future__ import annotations
 
-import ctypes
-from ctypes import byref, c_char_p, c_int, c_int32, c_int64, c_size_t, c_uint32, c_void_p
-
+from handler import native
 from handler.errors import LiteRtError
+from handler.native import (
+    Structure,
+    byref,
+    c_bool,
+    c_char_p,
+    c_int,
+    c_int32,
+    c_int64,
+    c_size_t,
+    c_uint32,
+    c_void_p,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +40,7 @@ _STATUS = {
 }
 
 
-class EnvironmentOption(ctypes.Structure):
+class EnvironmentOption(Structure):
     """LiteRtEnvOption: a tag, and a LiteRtAny spelled out (24 bytes)."""
 
     _fields_ = (
@@ -41,7 +51,7 @@ class EnvironmentOption(ctypes.Structure):
     )
 
 
-class Layout(ctypes.Structure):
+class Layout(Structure):
     """LiteRtLayout: the rank in the low seven bits, then up to eight dimensions (68 bytes)."""
 
     _fields_ = (
@@ -51,55 +61,51 @@ class Layout(ctypes.Structure):
     )
 
 
-class TensorType(ctypes.Structure):
+class TensorType(Structure):
     """LiteRtRankedTensorType (72 bytes)."""
 
     _fields_ = (("element", c_int32), ("layout", Layout))
 
 
-_OUT = ctypes.POINTER(c_void_p)
-_COUNT = ctypes.POINTER(c_size_t)
-_TEXT = ctypes.POINTER(c_char_p)
-_TYPE = ctypes.POINTER(TensorType)
 _CALLS: dict[str, tuple[Any, ...]] = {
-    "CreateEnvironment": (c_int, ctypes.POINTER(EnvironmentOption), _OUT),
-    "CreateModelFromBuffer": (c_void_p, c_void_p, c_size_t, _OUT),
-    "CreateOptions": (_OUT,),
+    "CreateEnvironment": (c_int, c_void_p, c_void_p),
+    "CreateModelFromBuffer": (c_void_p, c_void_p, c_size_t, c_void_p),
+    "CreateOptions": (c_void_p,),
     "SetOptionsHardwareAccelerators": (c_void_p, c_int),
-    "CreateCompiledModel": (c_void_p, c_void_p, c_void_p, _OUT),
-    "GetNumModelSignatures": (c_void_p, _COUNT),
-    "GetModelSignature": (c_void_p, c_size_t, _OUT),
-    "GetSignatureKey": (c_void_p, _TEXT),
-    "GetNumSignatureInputs": (c_void_p, _COUNT),
-    "GetNumSignatureOutputs": (c_void_p, _COUNT),
-    "GetSignatureInputName": (c_void_p, c_size_t, _TEXT),
-    "GetSignatureOutputName": (c_void_p, c_size_t, _TEXT),
-    "GetSignatureInputTensorByIndex": (c_void_p, c_size_t, _OUT),
-    "GetSignatureOutputTensorByIndex": (c_void_p, c_size_t, _OUT),
-    "GetRankedTensorType": (c_void_p, _TYPE),
+    "CreateCompiledModel": (c_void_p, c_void_p, c_void_p, c_void_p),
+    "GetNumModelSignatures": (c_void_p, c_void_p),
+    "GetModelSignature": (c_void_p, c_size_t, c_void_p),
+    "GetSignatureKey": (c_void_p, c_void_p),
+    "GetNumSignatureInputs": (c_void_p, c_void_p),
+    "GetNumSignatureOutputs": (c_void_p, c_void_p),
+    "GetSignatureInputName": (c_void_p, c_size_t, c_void_p),
+    "GetSignatureOutputName": (c_void_p, c_size_t, c_void_p),
+    "GetSignatureInputTensorByIndex": (c_void_p, c_size_t, c_void_p),
+    "GetSignatureOutputTensorByIndex": (c_void_p, c_size_t, c_void_p),
+    "GetRankedTensorType": (c_void_p, c_void_p),
     "CompiledModelResizeInputTensor": (
         c_void_p,
         c_size_t,
         c_size_t,
-        ctypes.POINTER(c_int),
+        c_void_p,
         c_size_t,
     ),
     "GetCompiledModelOutputTensorLayouts": (
         c_void_p,
         c_size_t,
         c_size_t,
-        ctypes.POINTER(Layout),
-        ctypes.c_bool,
+        c_void_p,
+        c_bool,
     ),
-    "CreateTensorBufferFromHostMemory": (_TYPE, c_void_p, c_size_t, c_void_p, _OUT),
-    "CreateOpaqueOptions": (c_char_p, c_void_p, c_void_p, _OUT),
+    "CreateTensorBufferFromHostMemory": (c_void_p, c_void_p, c_size_t, c_void_p, c_void_p),
+    "CreateOpaqueOptions": (c_char_p, c_void_p, c_void_p, c_void_p),
     "AddOpaqueOptions": (c_void_p, c_void_p),
     "DestroyTensorBuffer": (c_void_p,),
     "DestroyCompiledModel": (c_void_p,),
     "DestroyOptions": (c_void_p,),
     "DestroyModel": (c_void_p,),
     "DestroyEnvironment": (c_void_p,),
-    "RunCompiledModel": (c_void_p, c_size_t, c_size_t, _OUT, c_size_t, _OUT),
+    "RunCompiledModel": (c_void_p, c_size_t, c_size_t, c_void_p, c_size_t, c_void_p),
 }
 
 
@@ -117,18 +123,16 @@ class Library:
 
     def __init__(self, path: str) -> None:
         try:
-            # PyDLL keeps the interpreter lock: most calls take a microsecond, and whoever gives the
-            # lock away among busy threads waits milliseconds to have it back.
-            library = ctypes.PyDLL(path)
-            self._calls = {name: getattr(library, f"LiteRt{name}") for name in _CALLS}
-            # A run may take long, and other threads can go on meanwhile.
-            self._calls["RunCompiledModel"] = ctypes.CDLL(path).LiteRtRunCompiledModel
-        except (OSError, AttributeError) as error:
+            library = native.Library(path)
+            self._calls = {
+                # A run may take long, and other threads can go on meanwhile.
+                name: library.function(f"LiteRt{name}", arguments, slow=name == "RunCompiledModel")
+                for name, arguments in _CALLS.items()
+            }
+        except OSError as error:
             raise LiteRtError(f"cannot use {path}: {error}; LITERT_LIBRARY names it") from error
-        for name, arguments in _CALLS.items():
-            self._calls[name].argtypes = arguments
 
-    def call(self, name: str, *arguments: Any) -> None:  # noqa: ANN401 - ctypes'
+    def call(self, name: str, *arguments: Any) -> None:  # noqa: ANN401 - C's
         """Call a function, named without its LiteRt prefix.
 
         Raises:
@@ -138,19 +142,19 @@ class Library:
         if status:
             raise LiteRtError(f"LiteRt{name}: {_STATUS.get(status, 'error')} (status {status})")
 
-    def make(self, name: str, *arguments: Any) -> c_void_p:  # noqa: ANN401 - ctypes'
+    def make(self, name: str, *arguments: Any) -> c_void_p:  # noqa: ANN401 - C's
         """Call a function that gives a handle through its last argument."""
         handle = c_void_p()
         self.call(name, *arguments, byref(handle))
         return handle
 
-    def count(self, name: str, *arguments: Any) -> int:  # noqa: ANN401 - ctypes'
+    def count(self, name: str, *arguments: Any) -> int:  # noqa: ANN401 - C's
         """Call a function that gives a number through its last argument."""
         number = c_size_t()
         self.call(name, *arguments, byref(number))
         return number.value
 
-    def text(self, name: str, *arguments: Any) -> str:  # noqa: ANN401 - ctypes'
+    def text(self, name: str, *arguments: Any) -> str:  # noqa: ANN401 - C's
         """Call a function that gives a string through its last argument."""
         string = c_char_p()
         self.call(name, *arguments, byref(string))
@@ -161,10 +165,9 @@ class Library:
 
         The library has no function for it: its headers write a line of TOML, under XNNPACK's name.
         """
-        process = ctypes.PyDLL(None)
-        process.strdup.restype = c_void_p
-        text = process.strdup(b"num_threads = %d\n" % threads)
-        return self.make("CreateOpaqueOptions", b"xnnpack", text, process.free)
+        process = native.Library()
+        copied = process.function("strdup", (c_char_p,), c_void_p)(b"num_threads = %d\n" % threads)
+        return self.make("CreateOpaqueOptions", b"xnnpack", copied, process.address("free"))
 
     def destroy(self, kind: str, handle: c_void_p) -> None:
         """Free what a `make` or `cpu_options` gave: a TensorBuffer, a Model, ..."""

@@ -7,11 +7,12 @@ what is run: LiteRT is given the same memory, not the path.
 
 from __future__ import annotations
 
-import mmap
+import os
 import sys
 from threading import Thread
 
 from handler.errors import StartupError
+from handler.native import Memory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,12 +41,10 @@ class ModelFile:
         self._thread: Thread | None = None
         try:
             with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - pathlib costs 4 ms
-                # Private and writable, for only of such memory does ctypes tell the address; nobody
-                # writes to it, so its pages stay those of the file.
-                self.memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-        except (OSError, ValueError) as error:  # ValueError: it is empty
+                self.memory = Memory(os.fstat(file.fileno()).st_size, file.fileno())
+        except OSError as error:
             self._error = error
-            self.memory = mmap.mmap(-1, 1)
+            self.memory = Memory(1)
             return
         if len(self.memory) < _SMALL:
             self._hash(_builtin_sha256())
@@ -75,7 +74,7 @@ class ModelFile:
             )
 
     def _hash(self, sha256: Callable[[Any], Any]) -> None:
-        self._digest = sha256(self.memory).hexdigest()
+        self._digest = sha256(self.memory.view).hexdigest()
 
 
 def map_model(settings: Mapping[str, str]) -> ModelFile:

@@ -18,7 +18,7 @@ def test_a_file_is_known_by_its_sha256(tmp_path: Path, size: int) -> None:
     file = ModelFile(f"{tmp_path}/model.tflite")
 
     file.check(hashlib.sha256(content).hexdigest())
-    assert content == file.memory[:]
+    assert content == file.memory.view
     with pytest.raises(StartupError, match=r"has sha256 [0-9a-f]{64}, model.json expects 00"):
         file.check("00")
 
