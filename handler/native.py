@@ -105,9 +105,10 @@ class Library:
         process = Library()
         # Not Python's, which looks up all that LiteRT may ever call: 0.25 of 0.9 ms.
         load = process.function("dlopen", (c_char_p, c_int), c_void_p)
+        reason = process.function("dlerror", (), c_char_p)  # before: to look it up clears it
         self._handle = load(path.encode(), _LAZY)
         if not self._handle:
-            raise OSError(process.function("dlerror", (), c_char_p)().decode())
+            raise OSError(reason().decode())
 
     def address(self, name: str) -> int:
         """Where a function is.
