@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 JSON = "application/json"
+RAW = "application/octet-stream"
 
 MAX_BYTES = 5_500_000
 """Largest body, of a request and of an answer: Lambda takes 6 MB, its own envelope included."""

@@ -13,7 +13,7 @@ from handler.errors import (
     TooLargeError,
     UnsupportedMediaError,
 )
-from handler.messages import JSON, MAX_BYTES, Response
+from handler.messages import JSON, MAX_BYTES, RAW, Response
 from handler.protocols import strict_json, tfserving
 
 TYPE_CHECKING = False
@@ -37,7 +37,6 @@ _JSON_MEDIA = frozenset(
         "application/x-www-form-urlencoded",  # what curl -d says
     )
 )
-_RAW = "application/octet-stream"
 _NPY = frozenset(("application/x-npy", "application/npy"))
 
 
@@ -193,7 +192,7 @@ def _predict_tensor(request: Request, predictor: Predictor, record: Record) -> R
     """The body is the model's one input; in JSON the answer is as to TF Serving's `inputs`."""
     media = request.media
     inputs = predictor.manifest.inputs
-    if media == _RAW:
+    if media == RAW:
         from handler.protocols import raw
 
         tensors = raw.parse(read_body(request), request.parameter("shape"), inputs)
@@ -203,7 +202,7 @@ def _predict_tensor(request: Request, predictor: Predictor, record: Record) -> R
         tensors = npy.parse(read_body(request), inputs)
     else:
         raise UnsupportedMediaError(
-            f"content type '{media:.64}' is not read here; send {JSON}, {_RAW} or application/x-npy"
+            f"content type '{media:.64}' is not read here; send {JSON}, {RAW} or application/x-npy"
         )
     answers = run(tensors, predictor, record)
     response = _bare(request, answers)
@@ -219,12 +218,12 @@ def _bare(request: Request, answers: Mapping[str, Tensor]) -> Response | None:
     from handler.negotiation import choose
     from handler.protocols import npy, raw
 
-    kind = choose(accept, (JSON, _RAW, *_NPY)) or JSON
+    kind = choose(accept, (JSON, RAW, *_NPY)) or JSON
     # A name that is wrong is wrong in JSON too, where it changes nothing.
     tensor = raw.pick(answers, name) if name is not None or kind != JSON else None
     if tensor is None or kind == JSON:
         return None
-    if kind == _RAW:
+    if kind == RAW:
         body, headers = raw.render(tensor)
         return Response(200, body, headers)
     return Response(200, npy.render(tensor), {"content-type": kind})

@@ -1,19 +1,24 @@
-"""Who answers a request: this thread at once, or another one while this one goes on listening.
+"""Who answers a request: this thread, at once or in its turn, or another one meanwhile.
 
 A small request to a fast model is answered on the spot, since handing it to a thread and back costs
-more than the answer. Everything else goes to a thread, so that /ping and the other connections
-are served meanwhile; what waits for a thread is counted, and beyond a limit refused with a 503.
+more than the answer. A raw tensor of one row for a model that takes some milliseconds is answered
+by this thread as well, but in its turn: see turns. Everything else goes to another thread, so that
+/ping and the other connections are served meanwhile. What waits for its turn or for a thread is
+counted, and beyond a limit refused with a 503.
 """
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 from typing import TYPE_CHECKING, Protocol
 
 from handler.backends.litert import LiteRtBackend
 from handler.errors import BadRequestError, LiteRtError, OverloadedError
-from handler.messages import Request, Response
+from handler.messages import RAW, Request, Response
+from handler.protocols import tfserving
+from handler.server.turns import Turns
 from handler.service import error_response
 from handler.tensor import zeros
 
@@ -24,12 +29,15 @@ if TYPE_CHECKING:
     from handler.service import Service
 
 FAST_SECONDS = 0.001
-"""A model that answers one row within this is run where the request was read."""
+"""A model that answers one row, in JSON, within this is run where the request was read."""
 
 ROOM_BYTES = 65_536
 
 SMALL_BYTES = 16_384
 """A body up to this is decoded where it was read."""
+
+TURN_SECONDS = 0.02
+"""A model that answers one row, in JSON, within this may keep a /ping waiting for as long."""
 
 
 class Client(Protocol):
@@ -51,6 +59,8 @@ class Dispatcher:
         threads: How many requests are answered at a time beside those answered at once.
         queue: How many more may wait for a thread.
         at_once: Whether small requests are answered where they were read.
+        turn_bytes: Raw tensors up to this are short enough for this thread, in their turn; 0 for
+            none, and no turns.
 
     Attributes:
         pending: Requests that a thread is at, or that wait for one.
@@ -65,35 +75,45 @@ class Dispatcher:
         threads: int,
         queue: int,
         at_once: bool,
+        turn_bytes: int = 0,
     ) -> None:
         self._service = service
         self._loop = loop
         self._limit = threads + queue
         self._at_once = at_once
+        self._turn_bytes = turn_bytes
         self.pending = 0
         self.room = memoryview(bytearray(ROOM_BYTES))
         self._threads = ThreadPoolExecutor(threads, "model")
+        self._turns = Turns(service.answer, self._is_short, self._threads, loop)
 
     def answer(self, request: Request, client: Client) -> Response | None:
         """Answer now, or give back None and tell the client later."""
         request = for_sagemaker(request, self._service.manifest.name)
-        if request.method == "GET" or (self._at_once and _is_small(request)):
+        if request.method == "GET" or (self._at_once and _is_plain(request, SMALL_BYTES)):
             return self._service.answer(request)
         if self.pending >= self._limit:
             return error_response(
                 OverloadedError(f"{self.pending} requests wait for the model already; try again")
             )
         self.pending += 1
-        future = self._threads.submit(self._service.answer, request)
+        if self._turn_bytes:
+            future = self._turns.submit(request)
+            future.add_done_callback(lambda done: self._finish(done, client))
+        else:
+            future = self._threads.submit(self._service.answer, request)
+            future.add_done_callback(
+                lambda done: self._loop.call_soon_threadsafe(self._finish, done, client)
+            )
         client.answer_later(future)
-        future.add_done_callback(
-            lambda done: self._loop.call_soon_threadsafe(self._finish, done, client)
-        )
         return None
 
     def close(self) -> None:
         """Take nothing more on; what has begun is not waited for."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _is_short(self, request: Request) -> bool:
+        return request.media == RAW and _is_plain(request, self._turn_bytes)
 
     def _finish(self, future: Future[Response], client: Client) -> None:
         self.pending -= 1
@@ -111,27 +131,32 @@ def for_sagemaker(request: Request, model: str) -> Request:
     return Request(request.method, path, request.headers, request.body, query=request.query)
 
 
-def is_fast(service: Service) -> bool:
-    """Whether the model answers zeros within `FAST_SECONDS`, the best of three times."""
-    backend = service.predictor.backend
-    if not isinstance(backend, LiteRtBackend):
-        return False
-    signature = service.predictor.signature()
-    tensors = {spec.name: zeros(spec) for spec in signature.inputs}
-    best = float("inf")
+def places(service: Service) -> tuple[bool, int]:
+    """Which requests this model answers fast enough to be answered by the loop's own thread.
+
+    Returns:
+        Whether small ones are answered at once, and how large a raw tensor is answered in turns:
+        one row, or 0 for none.
+    """
+    predictor = service.predictor
+    if not isinstance(predictor.backend, LiteRtBackend):
+        return False, 0
+    tensors = {spec.name: zeros(spec) for spec in predictor.signature().inputs}
+    best = math.inf
     for _ in range(3):
         start = perf_counter()
         try:
-            backend.run(tensors, signature)
+            tfserving.render(predictor.predict(tensors), rows=False, batch=0)
         except (BadRequestError, LiteRtError):
             # Zeros of size 1 are nothing to this model, which says nothing about real inputs.
-            return False
+            return False, 0
         best = min(best, perf_counter() - start)
-    return best <= FAST_SECONDS
+    row = sum(len(tensor.data) for tensor in tensors.values())
+    return best <= FAST_SECONDS, row if best <= TURN_SECONDS else 0
 
 
-def _is_small(request: Request) -> bool:
+def _is_plain(request: Request, size: int) -> bool:
     # A small picture may be a large one, compressed.
-    return len(request.body) <= SMALL_BYTES and not (
+    return len(request.body) <= size and not (
         request.path.endswith(":image") or "content-encoding" in request.headers
     )

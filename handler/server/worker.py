@@ -24,7 +24,7 @@ from handler.errors import StartupError
 from handler.server import batcher
 from handler.server.batcher import Batcher
 from handler.server.connection import Connection
-from handler.server.dispatcher import Dispatcher, is_fast
+from handler.server.dispatcher import Dispatcher, places
 from handler.service import open_service
 
 if TYPE_CHECKING:
@@ -64,14 +64,23 @@ def run(channel: socket.socket, options: Options) -> NoReturn:
 async def _serve(channel: socket.socket, service: Service, options: Options) -> None:
     loop = asyncio.get_running_loop()
     local = isinstance(service.predictor.backend, LiteRtBackend)
-    at_once, threads = is_fast(service), 1 if local else _REMOTE_THREADS
+    at_once, turn_bytes = places(service)
+    threads = 1 if local else _REMOTE_THREADS
     if options.max_batch_size > 1:
         # Requests can only be put together while each is in a thread.
-        at_once, threads = False, max(threads, options.max_batch_size)
+        at_once, turn_bytes = False, 0
+        threads = max(threads, options.max_batch_size)
         service.predictor.backend = Batcher(
             service.predictor.backend, options.max_batch_size, options.max_batch_delay_ms / 1000
         )
-    dispatcher = Dispatcher(service, loop, threads=threads, queue=options.queue, at_once=at_once)
+    dispatcher = Dispatcher(
+        service,
+        loop,
+        threads=threads,
+        queue=options.queue,
+        at_once=at_once,
+        turn_bytes=turn_bytes,
+    )
     config = configure(options.grace)
     server = Server(config)
     connecting: set[asyncio.Task[object]] = set()

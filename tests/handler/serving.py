@@ -107,6 +107,7 @@ def serving(
     threads: int = 1,
     queue: int = 64,
     connections: int = 100,
+    turn_bytes: int = 0,
     kind: type[Dispatcher] = Dispatcher,
 ) -> Iterator[Serving]:
     """Serve until the block ends, then drain."""
@@ -117,7 +118,9 @@ def serving(
         loop = asyncio.get_running_loop()
         config = configure(5)
         server = Server(config)
-        dispatcher = kind(service, loop, threads=threads, queue=queue, at_once=at_once)
+        dispatcher = kind(
+            service, loop, threads=threads, queue=queue, at_once=at_once, turn_bytes=turn_bytes
+        )
 
         def close() -> None:
             found[0].closed += 1

@@ -1,0 +1,80 @@
+"""Requests answered one after the other: short ones by the loop's own thread, one in each round.
+
+For a model that takes a few milliseconds. A thread of its own would cost a twentieth of that: it is
+handed each request and hands back the answer, waits for the interpreter lock, and is put off its
+core whenever a piece of another request comes in. Here such pieces gather in the kernel until the
+model is done, and are read at once.
+
+What it costs: between two runs the loop does all the rest, so a /ping, a new connection or a 503
+waits for the one short run that is under way, however many requests wait. While a long one is in
+its thread, no short one is begun: it would wait for the model there, and the loop with it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import Future
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+    from concurrent.futures import Executor
+
+    from handler.messages import Request, Response
+
+
+class Turns:
+    """Answers requests in the order in which they came.
+
+    Args:
+        answer: What answers; never raises.
+        is_short: Whether a request is answered fast enough for the loop to wait for that.
+        thread: Where others are answered.
+        loop: Whose rounds they are.
+    """
+
+    def __init__(
+        self,
+        answer: Callable[[Request], Response],
+        is_short: Callable[[Request], bool],
+        thread: Executor,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self._answer = answer
+        self._is_short = is_short
+        self._thread = thread
+        self._loop = loop
+        self._waiting: deque[tuple[Request, Future[Response]]] = deque()
+        self._busy = False  # the next turn is arranged for, or a long request is in its thread
+
+    def submit(self, request: Request) -> Future[Response]:
+        """Answer a request in its turn; callbacks are called in the loop's thread."""
+        future: Future[Response] = Future()
+        self._waiting.append((request, future))
+        if not self._busy:
+            self._go_on()
+        return future
+
+    def _go_on(self) -> None:
+        self._busy = bool(self._waiting)
+        if self._busy:
+            # The loop calls timers after whatever has arrived by then, and call_soon()'s before it:
+            # a /ping would wait for two runs.
+            self._loop.call_later(0, self._next)
+
+    def _next(self) -> None:
+        request, future = self._waiting.popleft()
+        if not future.set_running_or_notify_cancel():
+            self._go_on()
+        elif self._is_short(request):
+            future.set_result(self._answer(request))
+            self._go_on()
+        else:
+            self._thread.submit(self._answer, request).add_done_callback(
+                lambda done: self._loop.call_soon_threadsafe(self._came_back, done, future)
+            )
+
+    def _came_back(self, done: Future[Response], future: Future[Response]) -> None:
+        future.set_result(done.result())
+        self._go_on()

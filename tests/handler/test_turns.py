@@ -1,0 +1,200 @@
+"""Requests that the loop's own thread answers in turns: nobody else waits for more than one run."""
+
+import socket
+import struct
+import threading
+from collections.abc import Iterator, Mapping
+from gzip import compress
+from select import select
+from time import sleep
+
+import pytest
+
+from handler.manifest import Signature
+from handler.server import dispatcher as dispatcher_module
+from handler.server.dispatcher import places
+from handler.service import Service
+from handler.tensor import Tensor
+from tests.handler.serving import ZEROS, Serving, post, read_all, serving
+
+RAW_BYTES = 8 * 8 * 4
+RAW = post(bytes(RAW_BYTES), "Content-Type: application/octet-stream\r\n")
+PING = b"GET /ping HTTP/1.1\r\n\r\n"
+
+
+class Stepwise:
+    """A model that makes one run each time that it is told to.
+
+    Args:
+        service: Whose model it is.
+    """
+
+    def __init__(self, service: Service) -> None:
+        self.entered, self.released = threading.Semaphore(0), threading.Semaphore(0)
+        self.runs = 0
+        self._backend = service.predictor.backend
+
+    def run(self, tensors: Mapping[str, Tensor], signature: Signature) -> dict[str, Tensor]:
+        """Wait, then run."""
+        self.runs += 1
+        self.entered.release()
+        assert self.released.acquire(timeout=10)
+        return self._backend.run(tensors, signature)
+
+    def begins(self) -> bool:
+        """Wait for the next run to begin."""
+        return self.entered.acquire(timeout=10)
+
+
+@pytest.fixture
+def model(digits_service: Service) -> Stepwise:
+    """What the server below runs."""
+    return Stepwise(digits_service)
+
+
+@pytest.fixture
+def server(digits_service: Service, model: Stepwise) -> Iterator[Serving]:
+    """A server that takes rows of the digits model in turns, two waiting at most."""
+    service = Service(digits_service.manifest, model)
+    with serving(service, at_once=False, queue=1, turn_bytes=RAW_BYTES) as running:
+        yield running
+
+
+def test_a_ping_waits_for_the_run_that_is_under_way_and_no_other(
+    server: Serving, model: Stepwise
+) -> None:
+    """Of three requests the second runs when /ping comes, and the third has not begun before it."""
+    with (
+        server.connect() as first,
+        server.connect() as second,
+        server.connect() as third,
+        server.connect() as health,
+    ):
+        first.sendall(RAW)
+        assert model.begins()
+        second.sendall(RAW)
+        third.sendall(RAW)
+        model.released.release()
+        assert model.begins()
+        health.sendall(PING)
+        model.released.release()
+
+        # The third run has not been released, and the loop is in it or about to be.
+        assert health.recv(1000).startswith(b"HTTP/1.1 200")
+        model.released.release()
+        for client in (first, second, third):
+            assert client.recv(10_000).startswith(b"HTTP/1.1 200")
+
+    assert 3 == model.runs
+
+
+def test_a_full_queue_is_503_before_the_next_run(server: Serving, model: Stepwise) -> None:
+    """Of three that come during a run two may wait; the other is refused before those are run."""
+    with (
+        server.connect() as first,
+        server.connect() as second,
+        server.connect() as third,
+        server.connect() as fourth,
+    ):
+        first.sendall(RAW)
+        assert model.begins()
+        waiting = [second, third, fourth]
+        for client in waiting:
+            client.sendall(RAW)
+        model.released.release()
+        assert model.begins()
+        (refused,), _, _ = select(waiting, [], [], 10)
+
+        assert refused.recv(1000).startswith(b"HTTP/1.1 503")
+        model.released.release(2)
+        waiting.remove(refused)
+        for client in (first, *waiting):
+            assert client.recv(10_000).startswith(b"HTTP/1.1 200")
+
+
+def test_a_client_that_left_loses_its_turn(server: Serving, model: Stepwise) -> None:
+    """Its request waited already when it left, and is not run: a long one's turn comes first."""
+    with server.connect() as first, server.connect() as leaving:
+        first.sendall(post(ZEROS))
+        assert model.begins()
+        leaving.sendall(RAW)
+        while server.dispatcher.pending < 2:
+            sleep(0.01)
+        # Linger 0 makes the close a reset.
+        leaving.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        leaving.close()
+        while not server.closed:
+            sleep(0.01)
+        model.released.release()
+        assert first.recv(10_000).startswith(b"HTTP/1.1 200")
+
+        assert server.ask(PING).startswith(b"HTTP/1.1 200")
+    assert 1 == model.runs
+
+
+def test_a_long_request_keeps_short_ones_waiting_and_nobody_else(
+    server: Serving, model: Stepwise
+) -> None:
+    """JSON is answered by a thread; a raw tensor would wait for the model, and /ping with it."""
+    with server.connect() as long, server.connect() as short:
+        long.sendall(post(ZEROS))
+        assert model.begins()
+        short.sendall(RAW)
+        while server.dispatcher.pending < 2:
+            sleep(0.01)
+
+        assert server.ask(PING).startswith(b"HTTP/1.1 200")
+        assert 1 == model.runs
+        model.released.release(2)
+        for client in (long, short):
+            assert client.recv(10_000).startswith(b"HTTP/1.1 200")
+
+
+def test_a_stop_waits_for_every_turn(server: Serving, model: Stepwise) -> None:
+    """Two requests wait, one short and one long, when the server is told to stop."""
+    with server.connect() as first, server.connect() as second, server.connect() as third:
+        first.sendall(RAW)
+        assert model.begins()
+        second.sendall(RAW)
+        third.sendall(post(ZEROS))
+        model.released.release()
+        assert model.begins()
+        server.stop()
+        model.released.release(2)
+
+        for client in (second, third):
+            assert read_all(client).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(bytes(2 * RAW_BYTES), id="two rows"),
+        pytest.param(compress(bytes(RAW_BYTES)), id="gzip"),
+    ],
+)
+def test_only_a_plain_row_is_short(server: Serving, model: Stepwise, body: bytes) -> None:
+    """Rows without end, or what inflates to them, would keep the loop for as long as they take."""
+    headers = "Content-Type: application/octet-stream\r\n"
+    if len(body) < RAW_BYTES:
+        headers += "Content-Encoding: gzip\r\n"
+    with server.connect() as client:
+        client.sendall(post(body, headers))
+        assert model.begins()
+        assert server.ask(PING).startswith(b"HTTP/1.1 200")
+        model.released.release()
+
+        assert client.recv(10_000).startswith(b"HTTP/1.1 200")
+
+
+def test_the_model_s_time_decides_who_is_answered_where(
+    digits_service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Digits is fast enough for both; slower ones are not, and a model elsewhere never is."""
+    assert (True, RAW_BYTES) == places(digits_service)
+    monkeypatch.setattr(dispatcher_module, "FAST_SECONDS", 0)
+    assert (False, RAW_BYTES) == places(digits_service)
+    monkeypatch.setattr(dispatcher_module, "TURN_SECONDS", 0)
+    assert (False, 0) == places(digits_service)
+    elsewhere = Service(digits_service.manifest, Stepwise(digits_service))
+    assert (False, 0) == places(elsewhere)
