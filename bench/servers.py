@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import http.client
-import json
 import os
 import random
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -17,10 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import ai_edge_litert
-
-from bench import answers, load, processes
-from bench.contenders import CONTENDERS, WORKERS
+from bench import answers, load, processes, yardstick
+from bench.contenders import CONTENDERS
 from bench.errors import BenchError, WrongAnswerError
 from bench.stats import median
 from local.home import say
@@ -31,9 +27,8 @@ if TYPE_CHECKING:
     from bench.contenders import Contender
     from bench.models import BenchModel
 
-BARE_CALL = Path("bench/inside/bare_call.py")
 REPETITIONS, QUICK_REPETITIONS = 3, 1
-WARM_UP_SECONDS, SECONDS, TRIAL_SECONDS, BARE_SECONDS = 2, 5, 2, 2
+WARM_UP_SECONDS, SECONDS, TRIAL_SECONDS = 2, 5, 2
 READY_SECONDS = 90.0
 POLL_SECONDS = 0.005
 OK = 200
@@ -68,7 +63,7 @@ def measure(models: list[BenchModel], *, quick: bool = False) -> dict[str, Any]:
         quick: One repetition, no trial of variants: to see whether it works.
 
     Returns:
-        By model: `bare_call`, and by server its variant, each repetition and the medians.
+        By model and server: its variant, each repetition and the medians.
 
     Raises:
         BenchError: Something is missing, or a server failed.
@@ -84,22 +79,16 @@ def _measure(model: BenchModel, *, quick: bool) -> dict[str, Any]:
         c.key: max(tried[c.key], key=lambda name: tried[c.key][name], default=c.variants[0])
         for c in CONTENDERS
     }
-    bare: list[dict[str, float]] = []
     runs: dict[str, list[dict[str, Any]]] = {c.key: [] for c in CONTENDERS}
     repetitions = QUICK_REPETITIONS if quick else REPETITIONS
     for number in range(repetitions):
         say(f"servers, {model.name}: repetition {number + 1} of {repetitions}")
-        bare.append(_bare_call(model))
         for contender in CONTENDERS:
-            found = _once(contender, model, chosen[contender.key], SECONDS)
-            # Two cores can compute no more than this, whatever is around the model: by the time of
-            # the call while both are at it, and of the call that has the machine to itself.
-            for name, bare_ms in (("share_of_cores", "both_ms"), ("strict_share", "alone_ms")):
-                found[name] = found["per_second"] * bare[-1][bare_ms] / 1000 / WORKERS
+            # Of a small model the bare call says little: what is around it is most of the work.
+            found = _once(contender, model, chosen[contender.key], SECONDS, compared=model.raw)
             runs[contender.key].append(found)
             say(f"  {contender.title}: {found['per_second']:,.0f}/s, p99 {found['p99_ms']:.1f} ms")
     return {
-        "bare_call": bare,
         "servers": {
             c.key: {
                 "title": c.title,
@@ -125,19 +114,36 @@ def _trials(contender: Contender, model: BenchModel) -> dict[str, float]:
     }
 
 
-def _once(contender: Contender, model: BenchModel, variant: str, seconds: int) -> dict[str, Any]:
-    """One start, one warm-up, one measurement, one stop."""
+def _once(
+    contender: Contender,
+    model: BenchModel,
+    variant: str,
+    seconds: int,
+    *,
+    compared: bool = False,
+) -> dict[str, Any]:
+    """One start, one warm-up, one measurement (between two of the bare call), one stop."""
     with _running(contender, model, variant) as server:
         given = (server.url, server.media, server.requests, server.expected)
         warm = load.run(*given, WARM_UP_SECONDS)
+        looks = [yardstick.alone_ms(model)] if compared else []
         before = processes.cpu_seconds(server.pid)
         found = load.run(*given, seconds)
         used = processes.cpu_seconds(server.pid) - before
+        looks += [yardstick.alone_ms(model)] if compared else []
         pss, rss = processes.memory_mb(server.pid)
     if not found["requests"]:
         raise BenchError(f"{contender.title}, {model.name}: no answer in {seconds} s")
+    per_second = found["requests"] / found["seconds"]
+    share = {}
+    if looks:
+        share = {
+            "alone_before_ms": looks[0],
+            "alone_after_ms": looks[1],
+            "share_of_cores": yardstick.share_of_cores(per_second, *looks),
+        }
     return {
-        "per_second": found["requests"] / found["seconds"],
+        "per_second": per_second,
         "p50_ms": found["p50_ms"],
         "p99_ms": found["p99_ms"],
         "max_ms": found["max_ms"],
@@ -149,6 +155,7 @@ def _once(contender: Contender, model: BenchModel, variant: str, seconds: int) -
         "pss_mb": pss,
         "rss_mb": rss,
         "ready_s": server.ready_s,
+        **share,
     }
 
 
@@ -260,26 +267,6 @@ def _ask(
         return response.status, response.headers.get("content-type", ""), response.read()
     finally:
         connection.close()
-
-
-def _bare_call(model: BenchModel) -> dict[str, float]:
-    """The C call alone on one core, and on all cores at once: median milliseconds a call."""
-    library = str(Path(ai_edge_litert.__path__[0], "libLiteRt.so"))
-    command = [sys.executable, "-S", str(BARE_CALL), library, str(model.artifact / "model.tflite")]
-
-    def times(count: int) -> list[float]:
-        started = [
-            subprocess.Popen(
-                [*command, str(BARE_SECONDS)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-            )
-            for _ in range(count)
-        ]
-        outputs = [process.communicate()[0] for process in started]
-        if any(process.returncode for process in started):
-            raise BenchError(f"the bare C call of {model.name} failed; run {' '.join(command)} 1")
-        return [time for output in outputs for time in json.loads(output)]
-
-    return {"alone_ms": median(times(1)), "both_ms": median(times(WORKERS))}
 
 
 def _medians(runs: list[dict[str, Any]]) -> dict[str, float]:

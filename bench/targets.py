@@ -149,12 +149,12 @@ TARGETS = (
         value=_times_best_peer,
     ),
     Target(
-        # Strictly: by the time of a call that has the machine to itself. Beside another such call,
-        # which is how the cores are used, each takes a little longer.
-        text="MobileNetV2 server, worst repetition's share of two bare C calls at a time alone",
+        # Its time alone, directly before and after: see yardstick. Beside another such call, which
+        # is how the cores are used, it takes a little longer.
+        text="MobileNetV2 server, worst repetition's share of two over the bare C call's time",
         limit=0.9,
         least=True,
-        value=lambda document: min(_ours(document, "mobilenet", "strict_share")),
+        value=lambda document: min(_ours(document, "mobilenet", "share_of_cores")),
     ),
     Target(
         text="digits server, slowest start to its first right answer, s",

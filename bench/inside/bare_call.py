@@ -1,14 +1,16 @@
 """The model and nothing around it: LiteRtRunCompiledModel through ctypes, buffers made beforehand.
 
 Everything else that is measured is a multiple of this. Of its own, so that a change in the handler
-does not move the yardstick. Also a program, run as a file: LIBRARY MODEL SECONDS prints the calls'
-times in milliseconds as JSON. Standard library only: it runs inside the function's image too.
+does not move the yardstick. Also a program, run as a file: LIBRARY MODEL SECONDS CORE... prints the
+calls' times in milliseconds as JSON, one list a core. Standard library only: it runs inside the
+function's image too.
 """
 
 from __future__ import annotations
 
 import ctypes
 import json
+import os
 import sys
 import time
 from ctypes import byref, c_bool, c_char_p, c_int, c_int32, c_int64, c_size_t, c_uint32, c_void_p
@@ -121,5 +123,15 @@ def measure(call: BareCall, seconds: float) -> list[float]:
     return times
 
 
+def main(library: str, path: str, seconds: str, *cores: str) -> None:
+    """Print the times on each core, one after the other."""
+    call = BareCall(library, path)
+    times = []
+    for core in cores:
+        os.sched_setaffinity(0, {int(core)})
+        times.append(measure(call, float(seconds)))
+    print(json.dumps(times))
+
+
 if __name__ == "__main__":
-    print(json.dumps(measure(BareCall(sys.argv[1], sys.argv[2]), float(sys.argv[3]))))
+    main(*sys.argv[1:])

@@ -54,7 +54,6 @@ def _server(key: str) -> dict[str, Any]:
         "pss_mb": 60.0,
         "ready_s": 0.4,
         "share_of_cores": 0.93,
-        "strict_share": 0.91,
         "wrong": 0,
         "failed": 0,
     }

@@ -59,7 +59,7 @@ def test_one_wrong_answer_misses() -> None:
 def test_one_slow_repetition_misses() -> None:
     """The share of the cores holds in each repetition, not in the median."""
     changed = document()
-    changed["servers"]["mobilenet"]["servers"]["ours"]["each"][1]["strict_share"] = 0.6
+    changed["servers"]["mobilenet"]["servers"]["ours"]["each"][1]["share_of_cores"] = 0.6
     assert not judge(changed)[0]
 
 

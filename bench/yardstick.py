@@ -1,0 +1,52 @@
+"""What the cores can compute: the bare C call, with the machine to itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+import ai_edge_litert
+
+from bench.contenders import WORKERS
+from bench.errors import BenchError
+from bench.stats import median
+
+if TYPE_CHECKING:
+    from bench.models import BenchModel
+
+BARE_CALL = Path("bench/inside/bare_call.py")
+SECONDS = 1
+
+
+def alone_ms(model: BenchModel) -> float:
+    """Milliseconds of a call while nothing else runs: the mean of the median on each core.
+
+    On each, since one of them may be slower for a while; one after the other, since a call beside
+    another one takes longer, and the servers would be measured by less than there is.
+
+    Raises:
+        BenchError: The call failed.
+    """
+    library = str(Path(ai_edge_litert.__path__[0], "libLiteRt.so"))
+    command = [sys.executable, "-S", str(BARE_CALL), library, str(model.artifact / "model.tflite")]
+    command += [str(SECONDS), *map(str, sorted(os.sched_getaffinity(0)))]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BenchError(f"the bare C call of {model.name} failed; run {' '.join(command)}")
+    return fmean([median(times) for times in json.loads(done.stdout)])
+
+
+def share_of_cores(per_second: float, before_ms: float, after_ms: float) -> float:
+    """A server's requests a second over the calls a second that the cores can make.
+
+    Args:
+        per_second: Measured between the two looks at the bare call.
+        before_ms: A call directly before.
+        after_ms: A call directly after: the machine's speed changes by the minute.
+    """
+    return per_second * fmean([before_ms, after_ms]) / 1000 / WORKERS
