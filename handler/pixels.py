@@ -6,12 +6,13 @@ A picture's claims are checked before any of it is decoded: a few kB can hold gi
 from __future__ import annotations
 
 import io
+import math
 import re
 from functools import lru_cache
 
 from PIL import Image
 
-from handler.errors import BadRequestError
+from handler.errors import BadRequestError, TooLargeError
 from handler.tensor import FLOATS, ITEM_SIZES, Tensor
 
 TYPE_CHECKING = False
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 MAX_PIXELS = 25_000_000
 """Most pixels of all pictures in one request together, once decoded."""
+
+MAX_INPUT_BYTES = 64_000_000
+"""Most bytes of numbers that they may become, 106 rows of 224x224x3 floats: a file of one pixel, 67
+bytes, becomes as many as a photo."""
 
 MAX_SCANS, MAX_SEGMENTS = 100, 1_000
 """Most scans, and segments, of a JPEG. Progressive ones have about ten scans; but one of 42 bytes
@@ -57,8 +62,15 @@ def decode(files: list[bytes], picture: Picture, dtype: str) -> Tensor:
         A row for each picture.
 
     Raises:
+        TooLargeError: They would become more than `MAX_INPUT_BYTES`.
         BadRequestError: One is damaged, or all together have more than `MAX_PIXELS`.
     """
+    size = len(files) * math.prod(picture.shape) * ITEM_SIZES[dtype]
+    if len(files) > 1 and size > MAX_INPUT_BYTES:
+        raise TooLargeError(
+            f"{len(files)} pictures become {size} bytes of {dtype}, at most {MAX_INPUT_BYTES} are "
+            "taken: send fewer at once"
+        )
     room = MAX_PIXELS
     rows = []
     for i, data in enumerate(files):

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 
-from handler.errors import BadRequestError
+from handler.errors import BadRequestError, TooLargeError
+from handler.messages import MAX_BYTES
 from handler.protocols import strict_json
 from handler.protocols.tfserving import check_names, pick_signature, pictures
 from handler.tensor import Tensor, TensorSpec, from_nested, to_values
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _KEYS = frozenset(("examples", "context", "signature_name"))
 _MATRIX = 2
+_MOST_NUMBERS = MAX_BYTES // 2  # a digit and a comma each: what a body can hold without a context
 
 
 def parse(body: bytes, manifest: Manifest) -> tuple[dict[str, Tensor], str]:
@@ -36,6 +38,7 @@ def parse(body: bytes, manifest: Manifest) -> tuple[dict[str, Tensor], str]:
 
     Raises:
         BadRequestError: Not JSON, not this protocol, or values of another number or type.
+        TooLargeError: The context makes more of the body than a body could hold.
     """
     document = strict_json.parse(body)
     if not isinstance(document, dict):
@@ -46,10 +49,10 @@ def parse(body: bytes, manifest: Manifest) -> tuple[dict[str, Tensor], str]:
                 f"unknown key '{key:.64}'; expected 'examples', 'context' and 'signature_name'"
             )
     signature = pick_signature(document.get("signature_name", ""), manifest)
-    rows = _rows(document, [spec.name for spec in signature.inputs])
+    columns = _columns(document, [spec.name for spec in signature.inputs])
     tensors = {}
     for spec in signature.inputs:
-        column = [row[spec.name] for row in rows]
+        column = columns[spec.name]
         tensor = pictures(column, spec, manifest)
         tensors[spec.name] = _features(column, spec) if tensor is None else tensor
     return tensors, signature.name
@@ -92,15 +95,15 @@ def render_numbers(tensors: Mapping[str, Tensor]) -> dict[str, object]:
     return {"results": to_values(tensor)}
 
 
-def _rows(document: dict[str, Any], names: list[str]) -> list[dict[str, Any]]:
-    """Each example with the features that all share."""
+def _columns(document: dict[str, Any], names: list[str]) -> dict[str, list[Any]]:
+    """Each input's features, example by example, those that all share in every one."""
     examples = document.get("examples")
     if not isinstance(examples, list) or not examples:
         raise BadRequestError("'examples' is missing, empty or not a list; send at least one")
     context = document.get("context", {})
     if not isinstance(context, dict):
         raise BadRequestError("'context' is not an object of features")
-    rows = []
+    columns: dict[str, list[Any]] = {name: [] for name in names}
     for i, example in enumerate(examples):
         if not isinstance(example, dict):
             raise BadRequestError(f"examples[{i}] is not an object of features")
@@ -109,8 +112,9 @@ def _rows(document: dict[str, Any], names: list[str]) -> list[dict[str, Any]]:
                 raise BadRequestError(f"examples[{i}]: '{name:.64}' is in 'context' too")
         row = {**context, **example}
         check_names(row, names, f"examples[{i}]: ")
-        rows.append(row)
-    return rows
+        for name, column in columns.items():
+            column.append(row[name])
+    return columns
 
 
 def _only(tensors: Mapping[str, Tensor]) -> Tensor:
@@ -141,6 +145,11 @@ def _features(column: list[Any], spec: TensorSpec) -> Tensor:
             f"input '{spec.name}' (expected {spec.client_dtype} of shape "
             f"{list(spec.client_shape)}): got {length} numbers for each example"
             + ("; more than one dimension is free, use :predict" if free > 1 else wanted)
+        )
+    if len(lists) * length > _MOST_NUMBERS:
+        raise TooLargeError(
+            f"input '{spec.name}' has {len(lists) * length} numbers, the context in each example "
+            f"counted, at most {_MOST_NUMBERS} are taken: send fewer examples at once"
         )
     flat = TensorSpec(spec.name, spec.client_dtype, (-1,))
     flat.client_shape = spec.client_shape  # what a message says is expected

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from handler import base64_body
+from handler import base64_body, messages
 from handler.errors import BadRequestError, NotFoundError, TooLargeError, UnsupportedMediaError
 from handler.protocols import strict_json
 from handler.tensor import to_values
@@ -92,9 +92,15 @@ def decode_rows(texts: list[str], manifest: Manifest) -> Tensor:
         manifest: Of a model that takes pictures.
 
     Raises:
-        TooLargeError: A file has more than `MAX_BYTES`.
+        TooLargeError: A file has more than `MAX_BYTES`, or all together are too many.
         BadRequestError: One is no picture, or damaged, or all together have too many pixels.
     """
+    size = sum(map(len, texts))
+    if size > messages.MAX_BYTES:  # only the context of examples can be in each of them
+        raise TooLargeError(
+            f"the pictures have {size} characters, the context in each example counted, at most "
+            f"{messages.MAX_BYTES} are taken: send fewer examples at once"
+        )
     name = manifest.inputs[0].name
     files = [
         _file(text.encode("ascii", "replace"), f"row {i} of input '{name}'")
@@ -177,7 +183,7 @@ def _document(body: bytes) -> tuple[bytes, int | None]:
 def _file(body: bytes, place: str = "the body") -> bytes:
     """The picture's file in a body or a part of it: as it is, or as base64 of it."""
     if not body:
-        raise BadRequestError(f"the picture is empty; send a {_KINDS}")
+        raise BadRequestError(f"the picture in {place} is empty; send a {_KINDS}")
     if not _MAGIC.match(body):
         text = body.strip()
         if text.startswith(b"data:"):

@@ -135,6 +135,25 @@ def test_a_fault_of_the_clients_is_a_400(scores: Service, body: object, message:
     assert 200 == _send(scores, "classify", {"examples": [FEATURES]})[0]
 
 
+@pytest.mark.parametrize(
+    ("feature", "message"),
+    [
+        ([0.5] * 64, "has 2816000 numbers, the context in each example counted, at most 2750000"),
+        ({"b64": "A" * 200}, "have 8800000 characters, the context in each example counted"),
+    ],
+)
+def test_a_context_makes_no_more_of_a_body_than_a_body_holds(
+    digits_service: Service, feature: object, message: str
+) -> None:
+    """Millions of empty examples that share one feature would take gigabytes."""
+    body = {"context": {"image": feature}, "examples": [{}] * 44_000}
+
+    status, answer = _send(digits_service, "classify", body)
+
+    assert 413 == status
+    assert message in answer["error"]
+
+
 def test_a_model_that_answers_something_else_says_so(
     scores: Service, tiny_service: Service
 ) -> None:

@@ -252,7 +252,7 @@ def test_a_small_file_of_many_pixels_is_refused_unread(digits_service: Service) 
         (_form(b"1", b"2", name="a"), FORM, 400, "the form gives 'a' twice"),
         (_form(*[b"x"] * 9), FORM, 400, "has more than 8 parts"),
         (_form(b"a", b"b"), FORM, 400, "has 2 fields beside 'top'"),
-        (_form(b""), FORM, 400, "the picture is empty; send a PNG, JPEG or WebP"),
+        (_form(b""), FORM, 400, "the picture in the body is empty; send a PNG, JPEG or WebP"),
         (_form(b"a"), FORM, 400, "neither PNG, JPEG or WebP nor base64"),
         (b"RIFF\0\0\0\0WEBP", "image/webp", 400, "the picture is damaged"),
         (b'{"image": "aGVsbG8=", "top": 0}', "application/json", 400, "'top' is not a number"),

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from handler.errors import BadRequestError, StartupError
+from handler import pixels
+from handler.errors import BadRequestError, StartupError, TooLargeError
 from handler.manifest import Manifest
 from handler.protocols import image
 from handler.service import Service
@@ -148,6 +149,15 @@ def test_a_jpeg_has_a_limit_of_segments(digits_service: Service, between: bytes)
 
     with pytest.raises(BadRequestError, match="or 1000 segments; save it anew"):
         _read(data[:2] + 1_000 * between + data[2:], "image/jpeg", digits_service.manifest)
+
+
+def test_small_files_do_not_become_gigabytes() -> None:
+    """A pixel is made as large as a photo; of several pictures the sum counts."""
+    manifest = Manifest(_colour_model("float32", [0, 1]))
+    assert manifest.picture is not None
+    manifest.picture.shape = (1, 2_000, 2_000, 3)
+    with pytest.raises(TooLargeError, match="2 pictures become 96000000 bytes of float32, at most"):
+        pixels.decode([_save(Image.new("L", (1, 1)))] * 2, manifest.picture, "float32")
 
 
 def test_what_follows_a_jpeg_does_not_count(digits_service: Service) -> None:
