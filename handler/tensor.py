@@ -11,7 +11,7 @@ import struct
 from array import array
 from itertools import chain
 
-from handler.errors import BadRequestError
+from handler.errors import BadRequestError, TooLargeError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,6 +41,10 @@ ITEM_SIZES = {name: struct.calcsize(code) for name, code in TYPECODES.items()}
 
 FLOATS = frozenset(("float16", "float32", "float64"))
 """The dtypes that can hold a fraction, NaN and infinities."""
+
+MAX_TEXTS = 5_500_000
+"""Most values that are written as text: sixty times their bytes, for nothing where the answer turns
+out to be too large; so many fit only compressed."""
 
 # The top bytes (sign and exponent) that a NaN or an infinity can have; for the wider two dtypes,
 # numbers beyond 1e38 and 1e304 have them as well.
@@ -228,7 +232,15 @@ def shortest(tensor: Tensor) -> list[str] | None:
     Returns:
         Texts as "%g" writes them, 1 for 1.0 and 1e-05; None for a dtype that Python's own numbers
         give back as it is.
+
+    Raises:
+        TooLargeError: There are more than `MAX_TEXTS`.
     """
+    if tensor.size > MAX_TEXTS:
+        raise TooLargeError(
+            f"{tensor.size} numbers would be written as JSON, at most {MAX_TEXTS} are: ask for "
+            "less at once, or for bytes"
+        )
     formats = _DIGITS.get(tensor.dtype)
     if formats is None:
         return None

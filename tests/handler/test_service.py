@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from handler.errors import StartupError
 from handler.manifest import Signature
 from handler.service import Request, Service, open_service
-from handler.tensor import Tensor
+from handler.tensor import ITEM_SIZES, Tensor
 
 
 def test_our_own_bug_is_a_500_that_tells_nothing(
@@ -53,6 +53,27 @@ def test_an_answer_over_the_cap_is_a_413(tiny_service: Service) -> None:
 
     assert 413 == response.status
     assert b"the answer has" in response.body
+
+
+@pytest.mark.parametrize("dtype", ["float32", "uint8"])
+def test_an_answer_that_no_text_could_carry_is_refused_before_it_is_written(
+    tiny_service: Service, dtype: str
+) -> None:
+    """A broadcast makes a hundred million numbers of 80 kB, and their texts 8 GB."""
+
+    class Large:
+        def run(self, tensors: Mapping[str, Tensor], signature: Signature) -> dict[str, Tensor]:
+            del tensors, signature
+            large = Tensor(dtype, (5_500_001,), bytes(5_500_001 * ITEM_SIZES[dtype]))
+            return {"log": large, "sum": large, "twice": large}
+
+    service = Service(tiny_service.manifest, Large())
+    body = json.dumps({"inputs": {"a": [[1]], "b": [[1]], "ids": [1]}}).encode()
+
+    response = service.answer(Request("POST", "/v1/models/tiny:predict", {}, body))
+
+    assert 413 == response.status
+    assert b"5500001 numbers would be written as JSON, at most 5500000" in response.body
 
 
 @pytest.mark.parametrize(
