@@ -52,24 +52,26 @@ class Service:
     def answer(self, request: Request) -> Response:
         """Answer a request; never raises. The one place where errors become statuses."""
         record = Record(self.telemetry, request.request_id, request.deadline)
-        error: Exception | None = None
+        # Its name alone: the error itself would hold this frame, and with it the body and tensors,
+        # until the garbage collector came by.
+        error: str | None = None
         try:
             response = routes.answer(request, self.predictor, record)
             if "infer_ms" in record.fields:
                 record.lap("encode_ms")
             _pack(response, request)
         except RequestError as caught:
-            error = caught
+            error = type(caught).__name__
             response = error_response(caught)
         except Exception as caught:  # noqa: BLE001 - whatever it is, the client gets a 500
-            error = caught
+            error = type(caught).__name__
             import traceback  # only our own bugs come this way
 
             # The frames, not the message: it may quote what the client sent.
             frames = "".join(traceback.format_tb(caught.__traceback__))
-            sys.stderr.write(f"{type(caught).__name__} in\n{frames}")
+            sys.stderr.write(f"{error} in\n{frames}")
             response = Response(500, strict_json.render({"error": "internal error"}))
-        record.write(response.status, None if error is None else type(error).__name__)
+        record.write(response.status, error)
         return response
 
 

@@ -1,13 +1,15 @@
 """Routes, caps and the one place where errors become statuses."""
 
+import gc
 import json
+import weakref
 from collections.abc import Mapping
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from handler.errors import StartupError
+from handler.errors import BadRequestError, StartupError
 from handler.manifest import Signature
 from handler.service import Request, Service, open_service
 from handler.tensor import ITEM_SIZES, Tensor
@@ -31,6 +33,33 @@ def test_our_own_bug_is_a_500_that_tells_nothing(
     log = capfd.readouterr()
     assert "ValueError" in log.err
     assert "31337" not in log.err + log.out
+
+
+@pytest.mark.parametrize("error", [BadRequestError, ValueError])
+def test_what_a_request_took_is_given_back_with_its_refusal(
+    tiny_service: Service, error: type[Exception]
+) -> None:
+    """An error that is kept holds every frame it came through, and their tensors: up to 1 GB."""
+
+    class Large:
+        pass
+
+    kept: list[weakref.ref[Large]] = []
+
+    class Refusing:
+        def run(self, tensors: Mapping[str, Tensor], signature: Signature) -> dict[str, Tensor]:
+            large = Large()
+            kept.append(weakref.ref(large))
+            raise error(len(tensors), signature.name)
+
+    service = Service(tiny_service.manifest, Refusing())
+    body = json.dumps({"inputs": {"a": [[1]], "b": [[1]], "ids": [1]}}).encode()
+    gc.disable()
+    try:
+        service.answer(Request("POST", "/v1/models/tiny:predict", {}, body))
+        assert [None] == [reference() for reference in kept]
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("media", ["image/png", "multipart/form-data; boundary=x", "text/html"])
