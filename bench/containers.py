@@ -1,4 +1,4 @@
-"""One container of Lambda's size: 1 vCPU, 1,769 MB, no network; what it printed, then nothing."""
+"""A program in a container of Lambda's size: 1 vCPU, 1,769 MB, no network."""
 
 from __future__ import annotations
 
@@ -6,18 +6,22 @@ import io
 import json
 import subprocess
 import tarfile
+import tempfile
+import threading
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from bench.cost import MEMORY_MB
 from bench.errors import BenchError
 from local.docker import docker
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 FOLDER = "bench-inside"
 TIMEOUT_SECONDS = 180
+READY = "ready"  # what a program prints before it waits for a line
 LIMITS = (
     *("--cpus=1", f"--memory={MEMORY_MB}m", f"--memory-swap={MEMORY_MB}m", "--network=none"),
     *("--env", f"AWS_LAMBDA_FUNCTION_MEMORY_SIZE={MEMORY_MB}"),
@@ -27,17 +31,61 @@ LIMITS = (
 INSIDE = ("bench/__init__.py", "bench/inside/bare_call.py", "local/base/rie.py")
 
 
-def run(image: str, program: Path, files: Mapping[str, bytes], *arguments: str) -> dict[str, Any]:
-    """Run one of our programs in a fresh container of an image.
+class Program:
+    """One of our programs, running in a container.
+
+    Args:
+        process: `docker start`, attached.
+        title: What errors call it.
+        errors: What it writes to stderr.
+    """
+
+    def __init__(self, process: subprocess.Popen[str], title: str, errors: IO[str]) -> None:
+        self._process = process
+        self._title = title
+        self._errors = errors
+
+    def go_on(self) -> dict[str, Any]:
+        """Let it do its next thing, and wait for the result."""
+        print(file=self._process.stdin, flush=True)
+        text = READY
+        while text == READY:
+            text = self.read()
+        found: dict[str, Any] = json.loads(text)
+        return found
+
+    def read(self) -> str:
+        """The next line that it prints.
+
+        Raises:
+            BenchError: It ended, or took too long.
+        """
+        text = self._process.stdout.readline() if self._process.stdout else ""
+        if not text:
+            self._errors.seek(0)
+            said = self._errors.read().strip().splitlines()
+            raise BenchError(
+                f"{self._title} ended, or took more than {TIMEOUT_SECONDS} s: "
+                f"{said[-1] if said else 'it printed nothing'}"
+            )
+        return text.strip()
+
+
+@contextmanager
+def opened(
+    image: str, program: Path, files: Mapping[str, bytes], *arguments: str
+) -> Iterator[Program]:
+    """One of our programs in a fresh container of an image, ready for its first line.
 
     Args:
         image: Which.
-        program: The program; runs with the image's own Python, standard library only.
+        program: The program; runs with the image's own Python, standard library only. Whenever it
+            has printed `ready` it waits for a line, and then prints a JSON document on one.
         files: Names and contents of files that the program finds in its folder.
         arguments: The program's; `{}` in one stands for that folder.
 
-    Returns:
-        The JSON document of its last line.
+    Yields:
+        The program. Afterwards the container is gone.
 
     Raises:
         BenchError: It failed, or printed no such thing.
@@ -45,7 +93,7 @@ def run(image: str, program: Path, files: Mapping[str, bytes], *arguments: str) 
     """
     words = [argument.replace("{}", f"/{FOLDER}") for argument in arguments]
     command = ["--entrypoint=python3", image, f"/{FOLDER}", *words]
-    container = docker("create", *LIMITS, *command).strip()
+    container = docker("create", "--interactive", *LIMITS, *command).strip()
     try:
         # Not a mounted folder: the daemon may run on another machine.
         subprocess.run(
@@ -54,28 +102,29 @@ def run(image: str, program: Path, files: Mapping[str, bytes], *arguments: str) 
             capture_output=True,
             check=True,
         )
-        done = subprocess.run(
-            ["docker", "start", "--attach", container],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=TIMEOUT_SECONDS,
-        )
+        with (
+            tempfile.TemporaryFile("w+") as errors,
+            subprocess.Popen(
+                ["docker", "start", "--attach", "--interactive", container],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            ) as process,
+        ):
+            watch = threading.Timer(TIMEOUT_SECONDS, process.kill)
+            watch.start()
+            try:
+                running = Program(process, f"{image}: {program.name}", errors)
+                running.read()
+                yield running
+            finally:
+                watch.cancel()
+                process.kill()
     except subprocess.CalledProcessError as error:
         raise BenchError(f"{image}: docker cp failed: {error.stderr.decode().strip()}") from error
-    except subprocess.TimeoutExpired as error:
-        raise BenchError(f"{image}: no result after {TIMEOUT_SECONDS} s") from error
     finally:
         docker("rm", "--force", container)
-    try:
-        found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
-    except (IndexError, ValueError) as error:
-        said = (done.stderr or done.stdout).strip().splitlines()
-        raise BenchError(
-            f"{image}: {program.name} ended with {done.returncode} and no result: "
-            f"{said[-1] if said else 'it printed nothing'}"
-        ) from error
-    return found
 
 
 def _archive(program: Path, files: Mapping[str, bytes]) -> bytes:

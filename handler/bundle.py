@@ -24,15 +24,14 @@ if TYPE_CHECKING:
 def codes() -> dict[str, CodeType]:
     """By name, the code of what this process has imported of the handler: what a start imports.
 
-    Also that of handler.app, which is not imported here, since that loads the model; and of struct,
-    the one module of Python's own that is not in memory already when Lambda comes to the handler.
+    Also that of handler.app, which is not imported here, since that loads the model.
     """
     names = [name for name in sys.modules if name.startswith("handler.")]
     found = {}
-    for name in ["handler.app", "struct", *names]:
-        parent = name.rpartition(".")[0]
+    for name in ["handler.app", *names]:
+        package = sys.modules[name.rpartition(".")[0]]
         # By its path, even where this process took it from an earlier bundle.
-        spec = PathFinder.find_spec(name, sys.modules[parent].__path__ if parent else None)
+        spec = PathFinder.find_spec(name, package.__path__)
         if spec is not None and isinstance(spec.loader, SourceFileLoader):
             code = spec.loader.get_code(name)
             if code is not None:

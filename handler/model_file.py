@@ -12,7 +12,7 @@ import sys
 from threading import Thread
 
 from handler.errors import StartupError
-from handler.native import Memory
+from handler.native import Library, Memory, c_int64, c_size_t, c_void_p
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,12 +47,12 @@ class ModelFile:
             self.memory = Memory(1)
             return
         if len(self.memory) < _SMALL:
-            self._hash(_builtin_sha256())
+            self._hash(_builtin_sha256)
             return
-        from hashlib import sha256  # here, since an import in the thread would wait for this one
-
-        # One call, so that the interpreter lock is given up once, until all is hashed.
-        self._thread = Thread(target=self._hash, args=(sha256,), daemon=True)
+        digest = (
+            _openssl_sha256()
+        )  # here: what has to be imported for it must not wait for a thread
+        self._thread = Thread(target=self._hash, args=(digest,), daemon=True)
         self._thread.start()
 
     def check(self, expected: str) -> None:
@@ -73,8 +73,8 @@ class ModelFile:
                 "the two are not from one conversion, build the image again"
             )
 
-    def _hash(self, sha256: Callable[[Any], Any]) -> None:
-        self._digest = sha256(self.memory.view).hexdigest()
+    def _hash(self, digest: Callable[[Memory], str]) -> None:
+        self._digest = digest(self.memory)
 
 
 def map_model(settings: Mapping[str, str]) -> ModelFile:
@@ -82,18 +82,37 @@ def map_model(settings: Mapping[str, str]) -> ModelFile:
     return ModelFile(f"{settings.get('MODEL_DIR', '/opt/model')}/model.tflite")
 
 
-def _builtin_sha256() -> Callable[[Any], Any]:
-    """Python's own sha256, which hashlib falls back on.
-
-    hashlib itself loads OpenSSL, 3 ms and 3 MB: too much for a small file, and soon won back by its
-    tenfold speed for a large one.
-    """
+def _builtin_sha256(memory: Memory) -> str:
+    """Python's own, which hashlib falls back on: OpenSSL takes 1.5 ms before it begins."""
     # Its name since Python 3.12, and before; to look for the wrong one first takes 0.1 ms.
     module = "_sha2" if sys.version_info >= (3, 12) else "_sha256"
     try:
-        found: Callable[[Any], Any] = __import__(module).sha256
+        sha256: Callable[[memoryview], Any] = __import__(module).sha256
     except ImportError:  # Python was built without it
         from hashlib import sha256
+    return str(sha256(memory.view).hexdigest())
 
-        return sha256
-    return found
+
+def _openssl_sha256() -> Callable[[Memory], str]:
+    """OpenSSL's, ten times as fast, without the interpreter lock.
+
+    From its library: hashlib has all of OpenSSL prepare itself first, 4 ms instead of 1.5.
+    """
+    try:
+        openssl = Library("libcrypto.so.3")
+        begin = openssl.function("SHA256_Init", (c_void_p,))
+        update = openssl.function("SHA256_Update", (c_void_p, c_void_p, c_size_t), slow=True)
+        end = openssl.function("SHA256_Final", (c_void_p, c_void_p))
+    except OSError:  # another OpenSSL
+        from hashlib import sha256
+
+        return lambda memory: sha256(memory.view).hexdigest()
+
+    def digest(memory: Memory) -> str:
+        state, found = (c_int64 * 32)(), (c_int64 * 4)()  # SHA256_CTX has 112 bytes
+        begin(state)
+        update(state, memory.address, len(memory))
+        end(found, state)
+        return bytes(found).hex()
+
+    return digest

@@ -37,13 +37,11 @@ else:
     def _simple(code: str) -> type:
         return type(f"c_{code}", (_SimpleCData,), {"_type_": code})
 
-    # Where int has 32 bits and long has 64, as on every Linux that LiteRT is built for.
-    c_bool, c_char_p, c_void_p = map(_simple, "?zP")
-    c_int = c_int32 = _simple("i")
-    c_uint32 = _simple("I")
-    c_int64 = _simple("l")
-    c_size_t = _simple("L")
-    py_object = _simple("O")
+    # Each type takes 20 us, and there are no more than these: int has 32 bits and long 64 on every
+    # Linux that LiteRT is built for, and no number here is so large that its sign would matter.
+    c_char_p, c_void_p, py_object = map(_simple, "zPO")
+    c_bool = c_int = c_int32 = c_uint32 = _simple("i")
+    c_int64 = c_size_t = _simple("l")
 
 __all__ = [
     "Library",

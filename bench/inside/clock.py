@@ -1,9 +1,10 @@
 """The runtime interface emulator with a clock: run in a container as its first process.
 
-HANDLER EVENT CALLS SECONDS: starts the runtime client, hands it the event at once, then again and
-again. Prints as JSON: `start_ms` (from the runtime client's start to the first answer),
-`start_cpu_ms` (its processor time until then, which a busy machine disturbs less), `warm_ms` (each
-further call), `answers` (the different ones) and `peak_rss_kb`. Standard library only.
+HANDLER EVENT CALLS SECONDS: says that it is ready, does one thing for each line it is given, and
+prints as JSON what it found. First a start, with the event at hand: `start_ms` (from the runtime
+client's start to the first answer) and `start_cpu_ms` (its processor time until then). Then the
+same event again and again: `warm_ms` (each call), `answers` (the different ones) and `peak_rss_kb`.
+Standard library only.
 """
 
 from __future__ import annotations
@@ -36,18 +37,21 @@ def main(handler: str, event_file: str, calls: int, seconds: float) -> None:
         "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{PORT}",
         "_HANDLER": handler,
     }
+    _next()
     with Path("/tmp/stderr").open("wb") as errors:  # noqa: S108 - a container of its own
         began = time.perf_counter_ns()
         runtime = subprocess.Popen(
             [sys.executable, "-m", "awslambdaric", handler],
             env=environment,
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=errors,
         )
         threading.Thread(target=_watch, args=(runtime, exchange), daemon=True).start()
         answers = [exchange.ask(event)]
         start = _since(began)
-        start_cpu = _cpu_ms(runtime.pid)
+        _print({"start_ms": start, "start_cpu_ms": _cpu_ms(runtime.pid)})
+        _next()
         warm: list[float] = []
         end = time.perf_counter() + seconds
         while len(warm) < MIN_CALLS or (len(warm) < calls and time.perf_counter() < end):
@@ -57,15 +61,22 @@ def main(handler: str, event_file: str, calls: int, seconds: float) -> None:
             if answer not in answers:
                 answers.append(answer)
     found = {
-        "start_ms": start,
-        "start_cpu_ms": start_cpu,
         "warm_ms": warm,
         "answers": [answer.decode(errors="replace") for answer in answers],
         "peak_rss_kb": _peak_rss_kb(runtime.pid),
         "stderr": Path("/tmp/stderr").read_text(errors="replace")[-2000:],  # noqa: S108
     }
     runtime.kill()
-    print(json.dumps(found))
+    _print(found)
+
+
+def _next() -> None:
+    print("ready", flush=True)
+    sys.stdin.readline()
+
+
+def _print(found: dict[str, object]) -> None:
+    print(json.dumps(found), flush=True)
 
 
 def _watch(runtime: subprocess.Popen[bytes], exchange: Exchange) -> None:

@@ -1,7 +1,8 @@
 """handler(event) called directly, in a container: what the handler itself takes, without emulator.
 
-EVENT SECONDS: imports the handler, calls it in turns with the bare C call, and prints as JSON
-`handler_ms`, `bare_ms` (each call) and `answer` (the last). Standard library only.
+EVENT SECONDS: says that it is ready, waits for a line, calls the handler in turns with the bare C
+call, and prints as JSON `handler_ms`, `bare_ms` (each call) and `answer` (the last). Standard
+library only.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ WARM_CALLS = 20
 
 def main(event_file: str, seconds: float) -> None:
     """Measure in turns, so that whatever slows the machine slows both."""
+    print("ready", flush=True)
+    sys.stdin.readline()
     event = json.loads(Path(event_file).read_text(encoding="utf-8"))
     results = os.dup(1)
     # The handler writes a line a request. Lambda reads them through a pipe; nobody would here.

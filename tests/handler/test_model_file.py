@@ -23,6 +23,21 @@ def test_a_file_is_known_by_its_sha256(tmp_path: Path, size: int) -> None:
         file.check("00")
 
 
+def test_without_openssl_3_a_large_file_is_hashed_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where there is no such library, hashlib takes the one that Python was built with."""
+
+    def missing(path: str) -> None:
+        raise OSError(f"{path}: cannot open shared object file")
+
+    content = bytes(3_000_000)
+    (tmp_path / "model.tflite").write_bytes(content)
+    monkeypatch.setattr("handler.model_file.Library", missing)
+
+    ModelFile(f"{tmp_path}/model.tflite").check(hashlib.sha256(content).hexdigest())
+
+
 @pytest.mark.parametrize("content", [None, b""], ids=["missing", "empty"])
 def test_a_file_that_cannot_be_read_says_so_when_asked(
     tmp_path: Path, content: bytes | None
