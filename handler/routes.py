@@ -215,18 +215,27 @@ def _bare(request: Request, answers: Mapping[str, Tensor]) -> Response | None:
     name = request.parameter("output")
     if accept in (JSON, "*/*") and name is None:
         return None
-    from handler.negotiation import choose
-    from handler.protocols import npy, raw
-
-    kind = choose(accept, (JSON, RAW, *_NPY)) or JSON
+    kind = RAW if accept == RAW else _negotiate(accept)
     # A name that is wrong is wrong in JSON too, where it changes nothing.
-    tensor = raw.pick(answers, name) if name is not None or kind != JSON else None
-    if tensor is None or kind == JSON:
+    if name is None and kind == JSON:
+        return None
+    from handler.protocols import raw
+
+    tensor = raw.pick(answers, name)
+    if kind == JSON:
         return None
     if kind == RAW:
         body, headers = raw.render(tensor)
         return Response(200, body, headers)
+    from handler.protocols import npy
+
     return Response(200, npy.render(tensor), {"content-type": kind})
+
+
+def _negotiate(accept: str) -> str:
+    from handler.negotiation import choose
+
+    return choose(accept, (JSON, RAW, *_NPY)) or JSON
 
 
 def _examples(

@@ -20,12 +20,7 @@ from typing import TYPE_CHECKING, cast
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from handler.errors import (
-    BadRequestError,
-    OverloadedError,
-    RequestError,
-    TooLargeError,
-)
+from handler.errors import BadRequestError, OverloadedError, RequestError, TooLargeError
 from handler.messages import MAX_BYTES, Request, Response
 from handler.server.http_text import answer_head, fault, make_parser, split_target
 from handler.service import error_response
@@ -58,7 +53,7 @@ class Exchange:
         keep_alive: Whether the client wants another request on this connection.
     """
 
-    __slots__ = ("keep_alive", "method", "path", "query", "request", "response")
+    __slots__ = ("keep_alive", "memory", "method", "path", "query", "request", "response")
 
     def __init__(self, method: str, path: str, query: str, *, keep_alive: bool) -> None:
         self.method = method
@@ -66,6 +61,7 @@ class Exchange:
         self.query = query
         self.keep_alive = keep_alive
         self.request: Request | None = None
+        self.memory: bytearray | None = None  # of a large body
         self.response: Response | None = None
 
 
@@ -181,7 +177,7 @@ class Connection(HttpToolsProtocol, asyncio.BufferedProtocol):
             and self._length > _LARGE_BYTES
             and self._received * _PART_FIRST > self._length
         ):
-            self._body = bytearray(self._length)
+            self._body = self._dispatcher.bodies.take(self._length)
             self._body[: self._received] = b"".join(self._parts)
             self._parts = []
 
@@ -267,7 +263,7 @@ class Connection(HttpToolsProtocol, asyncio.BufferedProtocol):
         parts = self._parts
         body = self._body or (parts[0] if len(parts) == 1 else b"".join(parts))
         self._parts = []
-        self._body = None
+        exchange.memory, self._body = self._body, None
         method = "GET" if exchange.method == "HEAD" else exchange.method
         # A bytearray is read as bytes are everywhere, and nobody keeps or hashes a body.
         taken = (self._headers, cast("bytes", body))
@@ -323,6 +319,8 @@ class Connection(HttpToolsProtocol, asyncio.BufferedProtocol):
         self._answer_waiting()
 
     def _send(self, exchange: Exchange, response: Response) -> None:
+        if exchange.memory is not None:
+            self._dispatcher.bodies.give_back(exchange.memory)
         keep_alive = exchange.keep_alive and not self._ending
         head = answer_head(
             response.status,

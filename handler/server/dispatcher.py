@@ -18,6 +18,7 @@ from handler.backends.litert import LiteRtBackend
 from handler.errors import BadRequestError, LiteRtError, OverloadedError
 from handler.messages import RAW, Request, Response
 from handler.protocols import tfserving
+from handler.server.bodies import Bodies
 from handler.server.turns import Turns
 from handler.service import error_response
 from handler.tensor import zeros
@@ -37,7 +38,7 @@ SMALL_BYTES = 16_384
 """A body up to this is decoded where it was read."""
 
 TURN_SECONDS = 0.02
-"""A model that answers one row, in JSON, within this may keep a /ping waiting for as long."""
+"""A model that answers one row, in JSON, within this may keep the loop for as long."""
 
 
 class Client(Protocol):
@@ -65,6 +66,7 @@ class Dispatcher:
     Attributes:
         pending: Requests that a thread is at, or that wait for one.
         room: Where connections receive, in turn, what is looked at before the next one does.
+        bodies: Where they receive what is too large for that.
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class Dispatcher:
         self._turn_bytes = turn_bytes
         self.pending = 0
         self.room = memoryview(bytearray(ROOM_BYTES))
+        self.bodies = Bodies()
         self._threads = ThreadPoolExecutor(threads, "model")
         self._turns = Turns(service.answer, self._is_short, self._threads, loop)
 

@@ -1,4 +1,4 @@
-"""Requests that the loop's own thread answers in turns: nobody else waits for more than one run."""
+"""Requests that the loop's own thread answers in turns: nobody waits for more than a round."""
 
 import socket
 import struct
@@ -12,6 +12,7 @@ import pytest
 
 from handler.manifest import Signature
 from handler.server import dispatcher as dispatcher_module
+from handler.server import turns
 from handler.server.dispatcher import places
 from handler.service import Service
 from handler.tensor import Tensor
@@ -60,10 +61,11 @@ def server(digits_service: Service, model: Stepwise) -> Iterator[Serving]:
         yield running
 
 
-def test_a_ping_waits_for_the_run_that_is_under_way_and_no_other(
-    server: Serving, model: Stepwise
+def test_a_ping_waits_for_the_round_that_is_under_way(
+    server: Serving, model: Stepwise, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of three requests the second runs when /ping comes, and the third has not begun before it."""
+    """Of three requests the second runs when /ping comes; the third's turn is in the next round."""
+    monkeypatch.setattr(turns, "ROUND_SECONDS", 0)
     with (
         server.connect() as first,
         server.connect() as second,
@@ -79,13 +81,61 @@ def test_a_ping_waits_for_the_run_that_is_under_way_and_no_other(
         health.sendall(PING)
         model.released.release()
 
-        # The third run has not been released, and the loop is in it or about to be.
+        # The third run is not released before the answer is here.
         assert health.recv(1000).startswith(b"HTTP/1.1 200")
         model.released.release()
         for client in (first, second, third):
             assert client.recv(10_000).startswith(b"HTTP/1.1 200")
 
     assert 3 == model.runs
+
+
+def test_a_round_is_over_after_its_time(server: Serving, model: Stepwise) -> None:
+    """The longest that a /ping waits for is a round and the run that it began last."""
+    with (
+        server.connect() as first,
+        server.connect() as second,
+        server.connect() as third,
+        server.connect() as health,
+    ):
+        first.sendall(RAW)
+        assert model.begins()
+        second.sendall(RAW)
+        third.sendall(RAW)
+        model.released.release()
+        assert model.begins()
+        health.sendall(PING)
+        sleep(turns.ROUND_SECONDS)
+        model.released.release()
+
+        assert health.recv(1000).startswith(b"HTTP/1.1 200")
+        model.released.release()
+
+
+def test_requests_that_fit_share_a_round(
+    server: Serving, model: Stepwise, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is read between two runs is read for several of them."""
+    monkeypatch.setattr(turns, "ROUND_SECONDS", 10)
+    with (
+        server.connect() as first,
+        server.connect() as second,
+        server.connect() as third,
+        server.connect() as health,
+    ):
+        first.sendall(RAW)
+        assert model.begins()
+        second.sendall(RAW)
+        third.sendall(RAW)
+        model.released.release()
+        assert model.begins()
+        health.sendall(PING)
+        model.released.release()
+        assert model.begins()
+
+        assert ([], [], []) == select([health], [], [], 0)
+        model.released.release()
+        assert health.recv(1000).startswith(b"HTTP/1.1 200")
 
 
 def test_a_full_queue_is_503_before_the_next_run(server: Serving, model: Stepwise) -> None:
