@@ -65,7 +65,7 @@ class Turns:
         self._busy = bool(self._waiting)
         if self._busy:
             # The loop calls timers after whatever has arrived by then, and call_soon()'s before it:
-            # a /ping would wait for two runs.
+            # a /ping would wait for two rounds.
             self._loop.call_later(0, self._next)
 
     def _next(self) -> None:
