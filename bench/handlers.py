@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 CLOCK = Path("bench/inside/clock.py")
 LOOP = Path("bench/inside/loop.py")
-ROUNDS, SLOW_ROUNDS, QUICK_ROUNDS = 30, 3, 2
+ROUNDS, SLOW_ROUNDS, QUICK_ROUNDS = 20, 3, 2
 WARM_ROUNDS = 5  # those after them are there for their start alone
 WARM_CALLS, WARM_SECONDS, QUICK_SECONDS = 500, 1.0, 0.3
 LOOP_SECONDS = 4.0
@@ -88,33 +88,49 @@ def event(model: BenchModel, rows: Rows) -> dict[str, Any]:
 def _starts(
     model: BenchModel, kinds: list[Kind], built: dict[tuple[str, str], str], *, quick: bool
 ) -> dict[str, Any]:
-    """Starts of all kinds in turns, so that whatever slows the machine slows all."""
+    """Starts of all kinds in turns, each between two of the bare handler.
+
+    The machine's speed may change by half within seconds; what a start takes beyond the bare one is
+    its difference from the mean of its two neighbours, and of all those the median.
+    """
+    bare = next(kind for kind in kinds if kind.key == "bare")
     runs: dict[str, list[dict[str, Any]]] = {kind.key: [] for kind in kinds}
     rounds = QUICK_ROUNDS if quick else ROUNDS
     given = {"event.json": json.dumps(event(model, model.inputs[0])).encode()}
     for number in range(rounds):
         say(f"handlers, {model.name}: round {number + 1} of {rounds}")
         seconds = 0.0 if number >= WARM_ROUNDS else QUICK_SECONDS if quick else WARM_SECONDS
-        todo = [kind for kind in kinds if not (kind.slow and number >= SLOW_ROUNDS)]
-        with ExitStack() as stack:
-            # All wait for their first line before any is started: a container that is made
-            # meanwhile would disturb, and starts within a second of each other find one machine.
-            programs = {
-                kind: stack.enter_context(
-                    containers.opened(
-                        *(built[kind.key, model.name], CLOCK, given),
-                        *(kind.handler, "{}/event.json", str(WARM_CALLS), str(seconds)),
-                    )
+        order = [bare]
+        for kind in kinds:
+            if kind is not bare and not (kind.slow and number >= SLOW_ROUNDS):
+                order += [kind, bare]
+        found = _round([(kind, built[kind.key, model.name]) for kind in order], given, seconds)
+        for kind, one in zip(order, found, strict=True):
+            _check(kind, model, one)
+            runs[kind.key].append(one)
+        for before, one, after in zip(found[::2], found[1::2], found[2::2], strict=False):
+            one["beyond_bare_ms"] = one["start_ms"] - (before["start_ms"] + after["start_ms"]) / 2
+    return {key: _summary(found) for key, found in runs.items()}
+
+
+def _round(
+    order: list[tuple[Kind, str]], given: dict[str, bytes], seconds: float
+) -> list[dict[str, Any]]:
+    """A start of each kind and image, each in a container of its own; then what they do warm."""
+    with ExitStack() as stack:
+        # All wait for their first line before any is started: a container that is made meanwhile
+        # would disturb, and starts within a second of each other find one machine.
+        programs = [
+            stack.enter_context(
+                containers.opened(
+                    *(image, CLOCK, given),
+                    *(kind.handler, "{}/event.json", str(WARM_CALLS), str(seconds)),
                 )
-                for kind in todo
-            }
-            started = {kind: program.go_on() for kind, program in programs.items()}
-            for kind, program in programs.items():
-                found = started[kind] | program.go_on()
-                _check(kind, model, found)
-                runs[kind.key].append(found)
-    floor = [run["start_ms"] for run in runs["bare"]]
-    return {key: _summary(found, floor) for key, found in runs.items()}
+            )
+            for kind, image in order
+        ]
+        starts = [program.go_on() for program in programs]
+        return [start | program.go_on() for start, program in zip(starts, programs, strict=True)]
 
 
 def _check(kind: Kind, model: BenchModel, found: dict[str, Any]) -> None:
@@ -141,14 +157,12 @@ def read_event_answer(answer: dict[str, Any]) -> Rows:
     return answers.read(body, headers.get("content-type", ""))
 
 
-def _summary(runs: list[dict[str, Any]], floor: list[float]) -> dict[str, Any]:
+def _summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
     starts = [run["start_ms"] for run in runs]
-    # Each against the bare handler of its own round, right after or before it.
-    beyond = [start - bare for start, bare in zip(starts, floor, strict=False)]
     warm = [time for run in runs[:WARM_ROUNDS] for time in run["warm_ms"]]
     return {
         "start_ms": median(starts),
-        "beyond_bare_ms": median(beyond),
+        "beyond_bare_ms": median([run.get("beyond_bare_ms", 0.0) for run in runs]),
         "start_cpu_ms": median([run["start_cpu_ms"] for run in runs]),
         "start_ms_each": [round(start, 2) for start in starts],
         "warm_p50_ms": median(warm),
