@@ -73,3 +73,9 @@ def run(
         raise BenchError(f"wrk failed at {url}: {output.strip()[-300:]}") from error
     found["cpu_seconds"] = usage.ru_utime + usage.ru_stime
     return found
+
+
+def together(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What several loads of one server found: sums, and of its percentiles the worst."""
+    sums = ("requests", "seconds", "wrong", "failed", "cpu_seconds")
+    return {name: (sum if name in sums else max)(part[name] for part in parts) for name in parts[0]}

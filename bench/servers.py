@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 REPETITIONS, QUICK_REPETITIONS = 3, 1
 WARM_UP_SECONDS, SECONDS, TRIAL_SECONDS = 2, 5, 2
 READY_SECONDS = 90.0
+# The machine's speed changes within seconds: a load that is compared is cut, and compared in parts.
+PARTS = 5
+LEFT_SECONDS = 0.2  # in which a server notices that the clients of the last part are gone
 POLL_SECONDS = 0.005
 OK = 200
 
@@ -122,28 +125,28 @@ def _once(
     *,
     compared: bool = False,
 ) -> dict[str, Any]:
-    """One start, one warm-up, one measurement (between two of the bare call), one stop."""
+    """One start, one warm-up, one measurement (in parts, the bare call between them), one stop."""
     with _running(contender, model, variant) as server:
         given = (server.url, server.media, server.requests, server.expected)
         warm = load.run(*given, WARM_UP_SECONDS)
-        looks = [yardstick.alone_ms(model)] if compared else []
-        before = processes.cpu_seconds(server.pid)
-        found = load.run(*given, seconds)
-        used = processes.cpu_seconds(server.pid) - before
-        looks += [yardstick.alone_ms(model)] if compared else []
+        looks, parts, used = [], [], 0.0
+        for _ in range(PARTS if compared else 1):
+            looks += _look(model) if compared else []
+            before = processes.cpu_seconds(server.pid)
+            parts.append(load.run(*given, seconds / PARTS if compared else seconds))
+            used += processes.cpu_seconds(server.pid) - before
+        looks += _look(model) if compared else []
         pss, rss = processes.memory_mb(server.pid)
+    found = load.together(parts)
     if not found["requests"]:
         raise BenchError(f"{contender.title}, {model.name}: no answer in {seconds} s")
-    per_second = found["requests"] / found["seconds"]
-    share = {}
-    if looks:
-        share = {
-            "alone_before_ms": looks[0],
-            "alone_after_ms": looks[1],
-            "share_of_cores": yardstick.share_of_cores(per_second, *looks),
-        }
+    share: dict[str, Any] = {}
+    if compared:
+        counts = [(part["requests"], part["seconds"]) for part in parts]
+        share["share_of_cores"] = yardstick.share_of_cores(counts, looks)
+        share["alone_ms"] = median(looks)
     return {
-        "per_second": per_second,
+        "per_second": found["requests"] / found["seconds"],
         "p50_ms": found["p50_ms"],
         "p99_ms": found["p99_ms"],
         "max_ms": found["max_ms"],
@@ -157,6 +160,11 @@ def _once(
         "ready_s": server.ready_s,
         **share,
     }
+
+
+def _look(model: BenchModel) -> list[float]:
+    time.sleep(LEFT_SECONDS)
+    return [yardstick.alone_ms(model)]
 
 
 @contextmanager

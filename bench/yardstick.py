@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -17,10 +18,12 @@ from bench.errors import BenchError
 from bench.stats import median
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bench.models import BenchModel
 
 BARE_CALL = Path("bench/inside/bare_call.py")
-SECONDS = 1
+SECONDS = 0.4
 
 
 def alone_ms(model: BenchModel) -> float:
@@ -41,12 +44,16 @@ def alone_ms(model: BenchModel) -> float:
     return fmean([median(times) for times in json.loads(done.stdout)])
 
 
-def share_of_cores(per_second: float, before_ms: float, after_ms: float) -> float:
-    """A server's requests a second over the calls a second that the cores can make.
+def share_of_cores(parts: Sequence[tuple[float, float]], looks: Sequence[float]) -> float:
+    """A server's answers over the calls that the cores could have made meanwhile.
 
     Args:
-        per_second: Measured between the two looks at the bare call.
-        before_ms: A call directly before.
-        after_ms: A call directly after: the machine's speed changes by the minute.
+        parts: Answers and seconds of each part of the load.
+        looks: Milliseconds of a call before the first part, between each two, and after the last:
+            within one part the cores are as fast as on average directly before and after it.
     """
-    return per_second * fmean([before_ms, after_ms]) / 1000 / WORKERS
+    calls = sum(
+        seconds * WORKERS * 1000 / fmean(around)
+        for (_, seconds), around in zip(parts, pairwise(looks), strict=True)
+    )
+    return sum(answers for answers, _ in parts) / calls

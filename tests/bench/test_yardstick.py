@@ -6,6 +6,8 @@ from bench.contenders import WORKERS
 from bench.yardstick import share_of_cores
 
 
-def test_the_bare_call_counts_as_it_was_before_and_after() -> None:
-    """A machine that slows down during the load is expected to do what it can on average."""
-    assert pytest.approx(0.9) == share_of_cores(90 * WORKERS, 8.0, 12.0)
+def test_a_part_is_compared_with_what_is_around_it() -> None:
+    """A machine that slows down is expected to do what it can at each time."""
+    parts = [(90.0 * WORKERS, 1.0), (45.0 * WORKERS, 1.0)]
+
+    assert pytest.approx(0.9) == share_of_cores(parts, [8.0, 12.0, 28.0])
