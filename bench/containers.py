@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 FOLDER = "bench-inside"
 TIMEOUT_SECONDS = 180
+READY = "ready"  # what a program prints before it waits for a line
 LIMITS = (
     *("--cpus=1", f"--memory={MEMORY_MB}m", f"--memory-swap={MEMORY_MB}m", "--network=none"),
     *("--env", f"AWS_LAMBDA_FUNCTION_MEMORY_SIZE={MEMORY_MB}"),
@@ -44,10 +45,13 @@ class Program:
         self._title = title
         self._errors = errors
 
-    def ask(self, line: str = "") -> dict[str, Any]:
-        """Give it a line, and wait for the result."""
-        print(line, file=self._process.stdin, flush=True)
-        found: dict[str, Any] = json.loads(self.read())
+    def go_on(self) -> dict[str, Any]:
+        """Let it do its next thing, and wait for the result."""
+        print(file=self._process.stdin, flush=True)
+        text = READY
+        while text == READY:
+            text = self.read()
+        found: dict[str, Any] = json.loads(text)
         return found
 
     def read(self) -> str:
@@ -75,8 +79,8 @@ def opened(
 
     Args:
         image: Which.
-        program: The program; runs with the image's own Python, standard library only. It prints
-            `ready`, and then for each line that it is given a JSON document on one line.
+        program: The program; runs with the image's own Python, standard library only. Whenever it
+            has printed `ready` it waits for a line, and then prints a JSON document on one.
         files: Names and contents of files that the program finds in its folder.
         arguments: The program's; `{}` in one stands for that folder.
 

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 
 CLOCK = Path("bench/inside/clock.py")
 LOOP = Path("bench/inside/loop.py")
-ROUNDS, SLOW_ROUNDS, QUICK_ROUNDS = 12, 3, 2
-TURNS = 5  # starts in each of a round's containers, of what starts quickly
+ROUNDS, SLOW_ROUNDS, QUICK_ROUNDS = 20, 3, 2
 WARM_ROUNDS = 5  # those after them are there for their start alone
 WARM_CALLS, WARM_SECONDS, QUICK_SECONDS = 500, 1.0, 0.3
 LOOP_SECONDS = 4.0
@@ -94,42 +93,44 @@ def _starts(
     The machine's speed may change by half within seconds; what a start takes beyond the bare one is
     its difference from the mean of its two neighbours, and of all those the median.
     """
-    bare, others = "bare", [kind for kind in kinds if kind.key != "bare"]
-    starts: dict[str, list[dict[str, float]]] = {kind.key: [] for kind in kinds}
-    warm: dict[str, list[dict[str, Any]]] = {kind.key: [] for kind in kinds}
+    bare = next(kind for kind in kinds if kind.key == "bare")
+    runs: dict[str, list[dict[str, Any]]] = {kind.key: [] for kind in kinds}
     rounds = QUICK_ROUNDS if quick else ROUNDS
     given = {"event.json": json.dumps(event(model, model.inputs[0])).encode()}
     for number in range(rounds):
         say(f"handlers, {model.name}: round {number + 1} of {rounds}")
         seconds = 0.0 if number >= WARM_ROUNDS else QUICK_SECONDS if quick else WARM_SECONDS
-        here = [kind for kind in kinds if not (kind.slow and number >= SLOW_ROUNDS)]
-        with ExitStack() as stack:
-            # All are there before any is started: a container that is made meanwhile would disturb.
-            programs = {
-                kind.key: stack.enter_context(
-                    containers.opened(
-                        *(built[kind.key, model.name], CLOCK, given),
-                        *(kind.handler, "{}/event.json", str(WARM_CALLS), str(seconds)),
-                    )
+        order = [bare]
+        for kind in kinds:
+            if kind is not bare and not (kind.slow and number >= SLOW_ROUNDS):
+                order += [kind, bare]
+        found = _round([(kind, built[kind.key, model.name]) for kind in order], given, seconds)
+        for kind, one in zip(order, found, strict=True):
+            _check(kind, model, one)
+            runs[kind.key].append(one)
+        for before, one, after in zip(found[::2], found[1::2], found[2::2], strict=False):
+            one["beyond_bare_ms"] = one["start_ms"] - (before["start_ms"] + after["start_ms"]) / 2
+    return {key: _summary(found) for key, found in runs.items()}
+
+
+def _round(
+    order: list[tuple[Kind, str]], given: dict[str, bytes], seconds: float
+) -> list[dict[str, Any]]:
+    """A start of each kind and image, each in a container of its own; then what they do warm."""
+    with ExitStack() as stack:
+        # All wait for their first line before any is started: a container that is made meanwhile
+        # would disturb, and starts within a second of each other find one machine.
+        programs = [
+            stack.enter_context(
+                containers.opened(
+                    *(image, CLOCK, given),
+                    *(kind.handler, "{}/event.json", str(WARM_CALLS), str(seconds)),
                 )
-                for kind in here
-            }
-            for turn in range(TURNS):
-                before = programs[bare].ask("start")
-                for kind in others:
-                    if kind not in here or (kind.slow and turn):
-                        continue
-                    found = programs[kind.key].ask("start")
-                    after = programs[bare].ask("start")
-                    floor = (before["start_ms"] + after["start_ms"]) / 2
-                    starts[kind.key].append(found | {"beyond_bare_ms": found["start_ms"] - floor})
-                    starts[bare].append(after | {"beyond_bare_ms": 0.0})
-                    before = after
-            for kind in here:
-                answered = programs[kind.key].ask("warm")
-                _check(kind, model, answered)
-                warm[kind.key].append(answered)
-    return {kind.key: _summary(starts[kind.key], warm[kind.key]) for kind in kinds}
+            )
+            for kind, image in order
+        ]
+        starts = [program.go_on() for program in programs]
+        return [start | program.go_on() for start, program in zip(starts, programs, strict=True)]
 
 
 def _check(kind: Kind, model: BenchModel, found: dict[str, Any]) -> None:
@@ -156,21 +157,19 @@ def read_event_answer(answer: dict[str, Any]) -> Rows:
     return answers.read(body, headers.get("content-type", ""))
 
 
-def _summary(starts: list[dict[str, float]], warm: list[dict[str, Any]]) -> dict[str, Any]:
-    def each(name: str) -> list[float]:
-        return [start[name] for start in starts]
-
-    calls = [time for found in warm[:WARM_ROUNDS] for time in found["warm_ms"]]
+def _summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    starts = [run["start_ms"] for run in runs]
+    warm = [time for run in runs[:WARM_ROUNDS] for time in run["warm_ms"]]
     return {
-        "start_ms": median(each("start_ms")),
-        "beyond_bare_ms": median(each("beyond_bare_ms")),
-        "start_cpu_ms": median(each("start_cpu_ms")),
-        "start_ms_each": [round(start, 2) for start in each("start_ms")],
-        "warm_p50_ms": median(calls),
-        "warm_p99_ms": percentile(calls, 99),
-        "warm_calls": len(calls),
-        "peak_rss_mb": max(found["peak_rss_kb"] for found in warm) * 1024 / 1e6,
-        "usd_per_million": usd_per_million(calls, each("start_ms")),
+        "start_ms": median(starts),
+        "beyond_bare_ms": median([run.get("beyond_bare_ms", 0.0) for run in runs]),
+        "start_cpu_ms": median([run["start_cpu_ms"] for run in runs]),
+        "start_ms_each": [round(start, 2) for start in starts],
+        "warm_p50_ms": median(warm),
+        "warm_p99_ms": percentile(warm, 99),
+        "warm_calls": len(warm),
+        "peak_rss_mb": max(run["peak_rss_kb"] for run in runs) * 1024 / 1e6,
+        "usd_per_million": usd_per_million(warm, starts),
     }
 
 
@@ -181,7 +180,7 @@ def _loop(model: BenchModel, image: str, *, quick: bool) -> dict[str, Any]:
     seconds = QUICK_SECONDS if quick else LOOP_SECONDS
     files = {"event.json": given}
     with containers.opened(image, LOOP, files, "{}/event.json", str(seconds)) as program:
-        found = program.ask()
+        found = program.go_on()
     answer = json.loads(found["answer"])
     if answer.get("statusCode") != 200:  # noqa: PLR2004
         raise WrongAnswerError(f"handler(event) answered {answer}")

@@ -1,10 +1,10 @@
 """The runtime interface emulator with a clock: run in a container as its first process.
 
-HANDLER EVENT CALLS SECONDS: says that it is ready, does what each line it is given says, and prints
-as JSON what it found. `start`: a new runtime client is started and given the event; `start_ms`
-(until its answer) and `start_cpu_ms` (its processor time until then). `warm`: the same event again
-and again; `warm_ms` (each call), `answers` (the different ones, that of the start included) and
-`peak_rss_kb`. Standard library only.
+HANDLER EVENT CALLS SECONDS: says that it is ready, does one thing for each line it is given, and
+prints as JSON what it found. First a start, with the event at hand: `start_ms` (from the runtime
+client's start to the first answer) and `start_cpu_ms` (its processor time until then). Then the
+same event again and again: `warm_ms` (each call), `answers` (the different ones) and `peak_rss_kb`.
+Standard library only.
 """
 
 from __future__ import annotations
@@ -17,87 +17,66 @@ import threading
 import time
 from http.server import ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 from local.base.rie import Exchange, Handler, RuntimeApi
 
 PORT = 9001
-STDERR = Path("/tmp/stderr")  # in a container of its own
 MIN_CALLS = 3
 
 
-class Client:
-    """A runtime client that has been started, and has answered once.
-
-    Args:
-        handler: What it runs.
-        event: What it is asked, again and again.
-    """
-
-    def __init__(self, handler: str, event: bytes) -> None:
-        self._event = event
-        # Of its own: whoever served the client before still waits in the other.
-        Handler.exchange = self._exchange = Exchange()
-        environment = {
-            "PYTHONPATH": "/var/runtime",
-            **os.environ,
-            "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{PORT}",
-            "_HANDLER": handler,
-        }
-        with STDERR.open("wb") as errors:
-            began = time.perf_counter_ns()
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "awslambdaric", handler],
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=errors,
-            )
-        threading.Thread(target=_watch, args=(self._process, self._exchange), daemon=True).start()
-        self._first = self._exchange.ask(event)
-        self.start = {"start_ms": _since(began), "start_cpu_ms": _cpu_ms(self._process.pid)}
-
-    def warm(self, calls: int, seconds: float) -> dict[str, Any]:
-        """Ask again, at least `MIN_CALLS` times."""
-        times: list[float] = []
-        answers = [self._first]
-        end = time.perf_counter() + seconds
-        while len(times) < MIN_CALLS or (len(times) < calls and time.perf_counter() < end):
-            began = time.perf_counter_ns()
-            answer = self._exchange.ask(self._event)
-            times.append(_since(began))
-            if answer not in answers:
-                answers.append(answer)
-        return {
-            "warm_ms": times,
-            "answers": [answer.decode(errors="replace") for answer in answers],
-            "peak_rss_kb": _peak_rss_kb(self._process.pid),
-            "stderr": STDERR.read_text(errors="replace")[-2000:],
-        }
-
-    def end(self) -> None:
-        """End the client."""
-        self._process.kill()
-        self._process.wait()
-
-
 def main(handler: str, event_file: str, calls: int, seconds: float) -> None:
-    """Do what is asked, until nothing more is."""
+    """Measure one start and what follows."""
     event = Path(event_file).read_bytes()
+    Handler.exchange = exchange = Exchange()
     api = ThreadingHTTPServer(("127.0.0.1", PORT), RuntimeApi)
     api.daemon_threads = True
     threading.Thread(target=api.serve_forever, daemon=True).start()
-    client: Client | None = None
+    environment = {
+        "PYTHONPATH": "/var/runtime",
+        **os.environ,
+        "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{PORT}",
+        "_HANDLER": handler,
+    }
+    _next()
+    with Path("/tmp/stderr").open("wb") as errors:  # noqa: S108 - a container of its own
+        began = time.perf_counter_ns()
+        runtime = subprocess.Popen(
+            [sys.executable, "-m", "awslambdaric", handler],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+        )
+        threading.Thread(target=_watch, args=(runtime, exchange), daemon=True).start()
+        answers = [exchange.ask(event)]
+        start = _since(began)
+        _print({"start_ms": start, "start_cpu_ms": _cpu_ms(runtime.pid)})
+        _next()
+        warm: list[float] = []
+        end = time.perf_counter() + seconds
+        while len(warm) < MIN_CALLS or (len(warm) < calls and time.perf_counter() < end):
+            began = time.perf_counter_ns()
+            answer = exchange.ask(event)
+            warm.append(_since(began))
+            if answer not in answers:
+                answers.append(answer)
+    found = {
+        "warm_ms": warm,
+        "answers": [answer.decode(errors="replace") for answer in answers],
+        "peak_rss_kb": _peak_rss_kb(runtime.pid),
+        "stderr": Path("/tmp/stderr").read_text(errors="replace")[-2000:],  # noqa: S108
+    }
+    runtime.kill()
+    _print(found)
+
+
+def _next() -> None:
     print("ready", flush=True)
-    for line in sys.stdin:
-        if line.strip() == "start":
-            if client is not None:
-                client.end()
-            client = Client(handler, event)
-            found = client.start
-        elif client is not None:
-            found = client.warm(calls, seconds)
-        print(json.dumps(found), flush=True)
+    sys.stdin.readline()
+
+
+def _print(found: dict[str, object]) -> None:
+    print(json.dumps(found), flush=True)
 
 
 def _watch(runtime: subprocess.Popen[bytes], exchange: Exchange) -> None:
