@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 CLOCK = Path("bench/inside/clock.py")
 LOOP = Path("bench/inside/loop.py")
-ROUNDS, SLOW_ROUNDS, QUICK_ROUNDS = 20, 3, 2
+ROUNDS, SLOW_ROUNDS, QUICK_ROUNDS = 24, 3, 2
 WARM_ROUNDS = 5  # those after them are there for their start alone
 WARM_CALLS, WARM_SECONDS, QUICK_SECONDS = 500, 1.0, 0.3
 LOOP_SECONDS = 4.0
