@@ -13,6 +13,7 @@ _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3  # malloc.h
 _DEFAULT_PAD = 128 << 10
 _MOST = 32 << 20  # glibc takes no higher threshold for what it maps by itself
 _PAGE = 1 << 16  # the largest that either processor has
+_MOST_PADDING = 1 << 30  # mallopt takes an int
 _HUGEPAGE = 14  # MADV_HUGEPAGE, asm-generic/mman-common.h
 
 
@@ -28,7 +29,7 @@ def keep_freed(size: int = _MOST) -> None:
     with suppress(OSError):  # another C library, with habits of its own
         mallopt = Library().function("mallopt", (c_int, c_int))
         mallopt(_MMAP_THRESHOLD, _MOST)
-        mallopt(_TRIM_THRESHOLD, min(size, (1 << 31) - 1))
+        mallopt(_TRIM_THRESHOLD, size)
 
 
 def use_large_pages(size: int) -> None:
@@ -38,8 +39,10 @@ def use_large_pages(size: int) -> None:
     in 5,700 times, which is a fifth of the loading; each later run is a little faster, too.
 
     Args:
-        size: Bytes of the range: address space, and memory only where it is written.
+        size: Bytes of the range, of which 1 GB are taken at most: address space, and memory only
+            where it is written.
     """
+    size = min(size, _MOST_PADDING)
     process = Library()
     try:
         mallopt = process.function("mallopt", (c_int, c_int))

@@ -61,6 +61,16 @@ print(first == again, 'hg' in flags(again + (15 << 20)))
     assert "True True" == _run(script)
 
 
+def test_a_model_of_gigabytes_takes_no_more_than_the_kernel_gives() -> None:
+    """A range too large for glibc's own number is cut, and memory is there as before."""
+    script = """
+heap.use_large_pages(5 << 30)
+print('hg' in flags(process.malloc(10 << 20) + (5 << 20)))
+"""
+
+    assert "True" == _run(script)
+
+
 def test_freed_memory_stays() -> None:
     """A body's memory is there for the next body, with what was written to it."""
     script = """
