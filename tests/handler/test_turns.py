@@ -4,6 +4,7 @@ import socket
 import struct
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from gzip import compress
 from select import select
 from time import sleep
@@ -61,11 +62,15 @@ def server(digits_service: Service, model: Stepwise) -> Iterator[Serving]:
         yield running
 
 
-def test_a_ping_waits_for_the_round_that_is_under_way(
-    server: Serving, model: Stepwise, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Of three requests the second runs when /ping comes; the third's turn is in the next round."""
-    monkeypatch.setattr(turns, "ROUND_SECONDS", 0)
+@contextmanager
+def second_run(
+    server: Serving, model: Stepwise
+) -> Iterator[tuple[socket.socket, list[socket.socket]]]:
+    """The second of three requests is under way; the third and a /ping have come meanwhile.
+
+    Yields:
+        Who sent the /ping, and those who sent the requests.
+    """
     with (
         server.connect() as first,
         server.connect() as second,
@@ -79,12 +84,21 @@ def test_a_ping_waits_for_the_round_that_is_under_way(
         model.released.release()
         assert model.begins()
         health.sendall(PING)
+        yield health, [first, second, third]
+
+
+def test_a_ping_waits_for_the_round_that_is_under_way(
+    server: Serving, model: Stepwise, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of three requests the second runs when /ping comes; the third's turn is in the next round."""
+    monkeypatch.setattr(turns, "ROUND_SECONDS", 0)
+    with second_run(server, model) as (health, clients):
         model.released.release()
 
         # The third run is not released before the answer is here.
         assert health.recv(1000).startswith(b"HTTP/1.1 200")
         model.released.release()
-        for client in (first, second, third):
+        for client in clients:
             assert client.recv(10_000).startswith(b"HTTP/1.1 200")
 
     assert 3 == model.runs
@@ -92,19 +106,7 @@ def test_a_ping_waits_for_the_round_that_is_under_way(
 
 def test_a_round_is_over_after_its_time(server: Serving, model: Stepwise) -> None:
     """The longest that a /ping waits for is a round and the run that it began last."""
-    with (
-        server.connect() as first,
-        server.connect() as second,
-        server.connect() as third,
-        server.connect() as health,
-    ):
-        first.sendall(RAW)
-        assert model.begins()
-        second.sendall(RAW)
-        third.sendall(RAW)
-        model.released.release()
-        assert model.begins()
-        health.sendall(PING)
+    with second_run(server, model) as (health, _):
         sleep(turns.ROUND_SECONDS)
         model.released.release()
 
@@ -117,19 +119,7 @@ def test_requests_that_fit_share_a_round(
 ) -> None:
     """What is read between two runs is read for several of them."""
     monkeypatch.setattr(turns, "ROUND_SECONDS", 10)
-    with (
-        server.connect() as first,
-        server.connect() as second,
-        server.connect() as third,
-        server.connect() as health,
-    ):
-        first.sendall(RAW)
-        assert model.begins()
-        second.sendall(RAW)
-        third.sendall(RAW)
-        model.released.release()
-        assert model.begins()
-        health.sendall(PING)
+    with second_run(server, model) as (health, _):
         model.released.release()
         assert model.begins()
 
