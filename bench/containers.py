@@ -8,7 +8,7 @@ import subprocess
 import tarfile
 import tempfile
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -46,12 +46,20 @@ class Program:
         self._errors = errors
 
     def go_on(self) -> dict[str, Any]:
-        """Let it do its next thing, and wait for the result."""
-        print(file=self._process.stdin, flush=True)
+        """Let it do its next thing, and wait for the result.
+
+        Raises:
+            BenchError: It ended, took too long, or printed something else.
+        """
+        with suppress(BrokenPipeError):  # it has ended, and `read` says so
+            print(file=self._process.stdin, flush=True)
         text = READY
         while text == READY:
             text = self.read()
-        found: dict[str, Any] = json.loads(text)
+        try:
+            found: dict[str, Any] = json.loads(text)
+        except ValueError as error:
+            raise BenchError(f"{self._title} printed no result: {text[:300]}") from error
         return found
 
     def read(self) -> str:
@@ -121,6 +129,8 @@ def opened(
             finally:
                 watch.cancel()
                 process.kill()
+                with suppress(BrokenPipeError):  # a line that nobody took
+                    process.communicate()
     except subprocess.CalledProcessError as error:
         raise BenchError(f"{image}: docker cp failed: {error.stderr.decode().strip()}") from error
     finally:

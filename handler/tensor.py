@@ -133,8 +133,8 @@ class Tensor:
     Args:
         dtype: One of `TYPECODES`.
         shape: Concrete dimensions.
-        data: Anything that holds contiguous bytes: bytes, bytearray, memoryview, array, mmap. As
-            many as shape and dtype say: whoever takes bytes from a client checks that.
+        data: Anything that holds contiguous bytes: bytes, bytearray, memoryview, array. As many
+            as shape and dtype say: whoever takes bytes from a client checks that.
 
     Attributes:
         data: The same memory as flat bytes (a memoryview of format "B").

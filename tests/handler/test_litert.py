@@ -1,4 +1,4 @@
-"""The LiteRT C library through ctypes, against Google's own Python binding."""
+"""The LiteRT C library as we call it, against Google's own Python binding."""
 
 import json
 import shutil
