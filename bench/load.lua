@@ -1,10 +1,12 @@
--- wrk's part: sends the prepared requests in turn, and looks at every answer.
--- Arguments: folder with request.N and answer.N, how many, content type of both ways.
+-- wrk's part: sends the prepared requests and looks at every answer.
+-- Arguments: folder with request.N and answer.N, how many, content type of both ways, and whether
+-- each thread sends them "in turn" or "one" always, which wrk does not copy for every sending.
 
 local threads = {}
 
 function setup(thread)
   table.insert(threads, thread)
+  thread:set("number", #threads)
 end
 
 local function read(name)
@@ -14,20 +16,31 @@ local function read(name)
   return content
 end
 
-function init(arguments)
-  local folder, count, media = arguments[1], tonumber(arguments[2]), arguments[3]
-  requests, expected, turn, wrong = {}, {}, 0, 0
-  for number = 1, count do
-    local body = read(folder .. "/request." .. number)
-    local headers = { ["Content-Type"] = media, ["Accept"] = media }
-    requests[number] = wrk.format("POST", nil, headers, body)
-    expected[read(folder .. "/answer." .. number)] = true
+local function in_turn(folder, count)
+  local requests, turn = {}, 0
+  for index = 1, count do
+    requests[index] = wrk.format(nil, nil, nil, read(folder .. "/request." .. index))
+    expected[read(folder .. "/answer." .. index)] = true
+  end
+  return function()
+    turn = turn % count + 1
+    return requests[turn]
   end
 end
 
-function request()
-  turn = turn % #requests + 1
-  return requests[turn]
+function init(arguments)
+  local folder, count, media, order = arguments[1], tonumber(arguments[2]), arguments[3], arguments[4]
+  expected, wrong = {}, 0
+  wrk.method = "POST"
+  wrk.headers["Content-Type"] = media
+  wrk.headers["Accept"] = media
+  if order == "in turn" then
+    request = in_turn(folder, count)
+  else
+    local own = (number - 1) % count + 1
+    wrk.body = read(folder .. "/request." .. own)
+    expected[read(folder .. "/answer." .. own)] = true
+  end
 end
 
 function response(status, headers, body)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bench.models import BenchModel
 
 BARE_CALL = Path("bench/inside/bare_call.py")
-SECONDS = 0.4
+SECONDS = 0.25
 
 
 def alone_ms(model: BenchModel) -> float:

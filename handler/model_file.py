@@ -79,7 +79,12 @@ class ModelFile:
 
 def map_model(settings: Mapping[str, str]) -> ModelFile:
     """Begin with the file that the environment names."""
-    return ModelFile(f"{settings.get('MODEL_DIR', '/opt/model')}/model.tflite")
+    return ModelFile(model_path(settings))
+
+
+def model_path(settings: Mapping[str, str]) -> str:
+    """Where the environment says that the file is."""
+    return f"{settings.get('MODEL_DIR', '/opt/model')}/model.tflite"
 
 
 def _builtin_sha256(memory: Memory) -> str:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from handler.tensor import Tensor, TensorSpec
 
 _MEGABYTES_PER_CPU = 1769  # AWS: a function with 1,769 MB has the equivalent of one vCPU
-_LARGE = 4 << 20
+LARGE_BYTES = 4 << 20
+"""From here on it matters where a model's weights are."""
 
 
 class LiteRtBackend:
@@ -42,7 +43,7 @@ class LiteRtBackend:
             loaded = Library(library)
             # Before LiteRT sees it: a damaged file may end the process unexplained.
             file.check(manifest.sha256)
-            if len(file.memory) > _LARGE:
+            if len(file.memory) > LARGE_BYTES:
                 from handler import heap  # a small model fits into what is there
 
                 # The weights once more, in LiteRT's own order, and what lies between layers.

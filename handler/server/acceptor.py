@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from handler.server.options import Options
+    from handler.service import Service
 
 _BACKLOG = 2048
 _MESSAGE_BYTES = 4096
@@ -71,6 +72,7 @@ class Acceptor:
         self._selector = selectors.DefaultSelector()
         self._workers: dict[int, Worker] = {}
         self._cores = own_cores(options.workers, os.environ)
+        self._service: Service | None = None
         self._wake, self._signals = socket.socketpair()
         self._stopping = False
         self._listening = False
@@ -83,7 +85,7 @@ class Acceptor:
             Whether every worker finished in time.
 
         Raises:
-            StartupError: A worker cannot load the model.
+            StartupError: The model cannot be loaded.
         """
         for end in (self._wake, self._signals):
             end.settimeout(0)
@@ -92,7 +94,8 @@ class Acceptor:
             signal.signal(number, self._stop)
         self._selector.register(self._wake, selectors.EVENT_READ)
         try:
-            for _ in range(self._options.workers):
+            self._service = worker.share(os.environ)
+            while not self._stopping and len(self._workers) < self._options.workers:
                 self._fork()
             while not self._stopping:
                 self._turn(None)
@@ -118,14 +121,14 @@ class Acceptor:
             return False  # none, or it left again
         with client:
             # Who has the fewest; among equals the longest known, so the order is always the same.
-            for each in sorted(self._workers.values(), key=lambda one: one.open):
-                if each.ready:
-                    try:
-                        socket.send_fds(each.channel, [b"+"], [client.fileno()])
-                    except OSError:
-                        continue  # it died, or its channel is full
-                    each.open += 1
-                    break
+            # One that replaces another, and is not ready yet, only where nobody else is.
+            for each in sorted(self._workers.values(), key=lambda one: (not one.ready, one.open)):
+                try:
+                    socket.send_fds(each.channel, [b"+"], [client.fileno()])
+                except OSError:
+                    continue  # it died, or its channel is full
+                each.open += 1
+                break
         return True
 
     def _hear(self, sender: Worker) -> None:
@@ -183,7 +186,7 @@ class Acceptor:
             try:
                 if core is not None:
                     os.sched_setaffinity(0, {core})
-                worker.run(theirs, self._options)
+                worker.run(theirs, self._options, self._service)
             finally:
                 # Nothing of the acceptor's may happen in a worker, whatever went wrong there.
                 os._exit(1)

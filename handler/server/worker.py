@@ -1,5 +1,8 @@
 """One worker: a process with its own model, given its connections by the acceptor.
 
+A large model is loaded before the workers are forked: what no run writes to, its weights above all,
+is then there once for all of them, in the machine's memory and in the caches that its cores share.
+
 The channel to the acceptor carries, inwards, one open connection a message, and its end, which
 means: finish and go. Outwards it says that the model is loaded (or why it is not), and each
 connection that closes, so that the acceptor knows who has the fewest.
@@ -14,13 +17,15 @@ import signal
 import socket
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from uvicorn import Config, Server
 
 from handler import heap
-from handler.backends.litert import LiteRtBackend
+from handler.backends.litert import LARGE_BYTES, LiteRtBackend, thread_count
 from handler.errors import StartupError
+from handler.model_file import model_path
 from handler.server import batcher
 from handler.server.batcher import Batcher
 from handler.server.connection import Connection
@@ -28,6 +33,7 @@ from handler.server.dispatcher import Dispatcher, places
 from handler.service import open_service
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import NoReturn
 
     from handler.server.options import Options
@@ -40,25 +46,60 @@ IDLE_SECONDS = 75  # longer than the 60 s that load balancers keep a connection
 _REMOTE_THREADS = 32  # they wait for a network, not for a core
 
 
-def run(channel: socket.socket, options: Options) -> NoReturn:
-    """Serve until the channel ends, in a process that was forked for it; never returns."""
+def share(settings: Mapping[str, str]) -> Service | None:
+    """Load the model that workers are forked with.
+
+    Returns:
+        None where each has to load its own: threads are not forked, nor is what asks another
+        server. And where the model is small: a forked process copies each page that it writes to,
+        which takes more from digits, 2 % of its requests, than there is to share.
+
+    Raises:
+        StartupError: A setting, model.json, the model or the library is wrong.
+    """
+    if settings.get("MODEL_BACKEND", "litert") != "litert" or thread_count(settings) > 1:
+        return None
+    try:
+        if Path(model_path(settings)).stat().st_size <= LARGE_BYTES:
+            return None
+    except OSError:  # each worker says so
+        return None
+    return _open(settings)
+
+
+def run(channel: socket.socket, options: Options, service: Service | None) -> NoReturn:
+    """Serve until the channel ends, in a process that was forked for it; never returns.
+
+    Args:
+        channel: To the acceptor.
+        options: How to run.
+        service: What the acceptor has made; None to make one.
+    """
     # Ctrl-C reaches every process of a terminal; the acceptor tells us what to do about it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    heap.keep_freed()
     try:
-        service = open_service(os.environ)
+        service = service or _open(os.environ)
         if options.max_batch_size > 1:
             batcher.check(service.predictor.backend, service.predictor.signature())
-    except (StartupError, OSError) as error:
+    except StartupError as error:
         channel.send(FAILED + " ".join(str(error).split()).encode())
         os._exit(1)
-    # What is here stays: never look through it again, and leave it shared with the acceptor.
-    gc.collect()
-    gc.freeze()
     asyncio.run(_serve(channel, service, options))
     # Threads that still compute for nobody would be waited for.
     os._exit(0)
+
+
+def _open(settings: Mapping[str, str]) -> Service:
+    heap.keep_freed()
+    try:
+        service = open_service(settings)
+    except OSError as error:
+        raise StartupError(str(error)) from error
+    # What is here stays: never look through it again, and leave it shared.
+    gc.collect()
+    gc.freeze()
+    return service
 
 
 async def _serve(channel: socket.socket, service: Service, options: Options) -> None:

@@ -1,8 +1,10 @@
 """The command: its processes, how they share the connections, how they start and how they end."""
 
+import hashlib
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -18,6 +20,11 @@ from handler.server.acceptor import own_cores
 
 PROJECT = Path(__file__).parents[2]
 PING = b"GET /ping HTTP/1.1\r\n\r\n"
+RAW = b"application/octet-stream"
+ZEROS = (
+    b"POST /v1/models/digits:predict HTTP/1.1\r\ncontent-length: 256\r\n"
+    b"content-type: %b\r\naccept: %b\r\n\r\n" % (RAW, RAW)
+) + bytes(256)
 
 
 class Command:
@@ -75,6 +82,14 @@ def ping(client: socket.socket) -> None:
     assert client.recv(1000).endswith(b'{"status":"ok"}')
 
 
+def predict(client: socket.socket) -> bytes:
+    """The scores of a black picture."""
+    client.sendall(ZEROS)
+    head, _, body = client.recv(1000).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 "), head + body
+    return body
+
+
 def _sockets(pid: int) -> int:
     count = 0
     for entry in Path(f"/proc/{pid}/fd").iterdir():
@@ -88,8 +103,8 @@ def start(environment: Mapping[str, str]) -> Iterator[Callable[..., Command]]:
     """Starts the command; kills what a test left."""
     started: list[Command] = []
 
-    def start_one(*options: str) -> Command:
-        started.append(Command(environment, *options))
+    def start_one(*options: str, **settings: str) -> Command:
+        started.append(Command({**environment, **settings}, *options))
         return started[-1]
 
     yield start_one
@@ -133,6 +148,50 @@ def test_a_worker_that_dies_is_replaced(start: Callable[..., Command]) -> None:
             sleep(0.01)
         assert 2 == len(command.workers())
         assert victim not in command.workers()
+
+
+@pytest.fixture(scope="module")
+def large(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The digits model with 5 MB behind its end, which LiteRT does not look at."""
+    files = Path(shutil.copytree(digits, tmp_path_factory.mktemp("large") / "model"))
+    content = (files / "model.tflite").read_bytes() + bytes(5 << 20)
+    (files / "model.tflite").write_bytes(content)
+    manifest = json.loads((files / "model.json").read_text(encoding="utf-8"))
+    manifest["sha256"] = hashlib.sha256(content).hexdigest()
+    (files / "model.json").write_text(json.dumps(manifest), encoding="utf-8")
+    return files
+
+
+def test_a_large_model_is_loaded_once(
+    start: Callable[..., Command], large: Path, tmp_path: Path
+) -> None:
+    """Also a worker's replacement has it from the acceptor: its files may be gone by then."""
+    files = Path(shutil.copytree(large, tmp_path / "model"))
+    command = start(MODEL_DIR=str(files))
+    with command.connect() as client:
+        expected = predict(client)
+
+    shutil.rmtree(files)
+    for victim in command.workers():
+        os.kill(victim, signal.SIGKILL)
+        command.wait_for("replaced")
+
+    with ExitStack() as stack:
+        clients = [stack.enter_context(command.connect()) for _ in range(4)]
+        assert [expected] * 4 == [predict(client) for client in clients]
+
+
+def test_each_worker_has_threads_of_its_own(start: Callable[..., Command], large: Path) -> None:
+    """A model that computes with several is loaded by each: threads do not survive a fork."""
+    command = start(MODEL_DIR=str(large), MODEL_THREADS="2")
+
+    with ExitStack() as stack:
+        clients = [stack.enter_context(command.connect()) for _ in range(2)]
+        answers = {predict(client) for client in clients}
+        threads = [len([*Path(f"/proc/{pid}/task").iterdir()]) for pid in command.workers()]
+
+    assert 1 == len(answers)
+    assert all(count > 1 for count in threads)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
