@@ -1,5 +1,8 @@
 """`python3 -m handler.bundle`: the code of all modules that a start imports, in one file.
 
+A start ends with its first answer: what that needs where the model or the request is large, bytes
+instead of JSON, is here too.
+
 Run while the image is built, where sources change no more. To look for twenty modules in four
 folders and read them one by one takes a fifth of a small model's start beyond what their code does;
 from one file they come at once. (A zip file gains nothing: each is looked up and inflated.)
@@ -14,6 +17,9 @@ from pathlib import Path
 
 import handler
 import handler.backends.litert
+import handler.base64_body
+import handler.heap
+import handler.protocols.raw
 import handler.service
 
 TYPE_CHECKING = False
@@ -22,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def codes() -> dict[str, CodeType]:
-    """By name, the code of what this process has imported of the handler: what a start imports.
+    """By name, the code of what this process has imported of the handler: what a start may import.
 
     Also that of handler.app, which is not imported here, since that loads the model.
     """

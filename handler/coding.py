@@ -78,7 +78,6 @@ def deflate(response: Response, accepted: str) -> None:
         response: Changed in place.
         accepted: The header Accept-Encoding.
     """
-    response.headers["vary"] = "accept-encoding"
     coding = choose(accepted, ("gzip", "deflate"))
     if coding is None:
         return

@@ -122,10 +122,13 @@ def _pack(response: Response, request: Request) -> None:
     """Compress an answer where the client takes that; insist that it can be carried."""
     size = len(response.body)
     if size > _WORTH_COMPRESSING:
-        from handler import coding  # short answers to JSON never need it
+        response.headers["vary"] = "accept-encoding"
+        accepted = request.headers.get("accept-encoding")
+        if accepted:
+            from handler import coding  # zlib is half a millisecond of a cold start
 
-        coding.deflate(response, request.headers.get("accept-encoding", ""))
-        size = len(response.body)
+            coding.deflate(response, accepted)
+            size = len(response.body)
     limit = MAX_BINARY_BYTES
     if response.is_text:
         limit = MAX_BYTES
