@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import BenchError
+from bench.stats import median
 from local import docker
 from local.errors import DockerError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 CONNECTIONS = 8
 # From here on wrk's copy of each body, before it sends it, takes longer than all else that it does.
@@ -82,6 +83,7 @@ def run(
 
 
 def together(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """What several loads of one server found: sums, and of its percentiles the worst."""
-    sums = ("requests", "seconds", "wrong", "failed", "cpu_seconds")
-    return {name: (sum if name in sums else max)(part[name] for part in parts) for name in parts[0]}
+    """What several loads of one server found: sums, the longest time, the percentiles' medians."""
+    ways: dict[str, Callable[[list[float]], float]] = dict.fromkeys(parts[0], sum)
+    ways |= {"p50_ms": median, "p99_ms": median, "max_ms": max}
+    return {name: way([part[name] for part in parts]) for name, way in ways.items()}

@@ -1,4 +1,4 @@
-"""Part B: four servers, one after the other and again, eight connections, all cores."""
+"""Part B: four servers, loaded in turns and again, eight connections, all cores."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +28,11 @@ if TYPE_CHECKING:
     from bench.models import BenchModel
 
 REPETITIONS, QUICK_REPETITIONS = 3, 1
-WARM_UP_SECONDS, SECONDS, TRIAL_SECONDS = 2, 5, 2
+WARM_UP_SECONDS, TRIAL_SECONDS = 2, 2
+# The machine's speed changes within seconds: each server's load is cut into parts, and all servers
+# get one part after the other. Those that wait take less than 1 % of a core. A part that is
+# compared with the bare call is longer: of a short one, beginning and end are 1 %.
+PARTS, PART_SECONDS, COMPARED_SECONDS = 8, 1, 2
 READY_SECONDS = 90.0
 # The machine's speed changes within seconds: a load that is compared is cut into parts, and each is
 # compared with what the cores did around it. Of a shorter one, beginning and end are 1 %.
@@ -57,6 +61,10 @@ class Running:
     requests: list[bytes]
     expected: list[bytes]
     ready_s: float
+
+    def load(self, seconds: int) -> dict[str, Any]:
+        """Ask it as fast as it answers: see `load.run`."""
+        return load.run(self.url, self.media, self.requests, self.expected, seconds)
 
 
 def measure(models: list[BenchModel], *, quick: bool = False) -> dict[str, Any]:
@@ -87,9 +95,7 @@ def _measure(model: BenchModel, *, quick: bool) -> dict[str, Any]:
     repetitions = QUICK_REPETITIONS if quick else REPETITIONS
     for number in range(repetitions):
         say(f"servers, {model.name}: repetition {number + 1} of {repetitions}")
-        for contender in CONTENDERS:
-            # Of a small model the bare call says little: what is around it is most of the work.
-            found = _once(contender, model, chosen[contender.key], SECONDS, compared=model.raw)
+        for contender, found in _repetition(model, chosen).items():
             runs[contender.key].append(found)
             say(f"  {contender.title}: {found['per_second']:,.0f}/s, p99 {found['p99_ms']:.1f} ms")
     return {
@@ -112,40 +118,58 @@ def _trials(contender: Contender, model: BenchModel) -> dict[str, float]:
     if len(contender.variants) == 1:
         return {}
     say(f"servers, {model.name}: which setting of {contender.title} is the faster one?")
+    return {variant: _try(contender, model, variant) for variant in contender.variants}
+
+
+def _try(contender: Contender, model: BenchModel, variant: str) -> float:
+    with _running(contender, model, variant) as server:
+        server.load(WARM_UP_SECONDS)
+        found = server.load(TRIAL_SECONDS)
+    return float(found["requests"] / found["seconds"])
+
+
+def _repetition(model: BenchModel, chosen: dict[str, str]) -> dict[Contender, dict[str, Any]]:
+    """One start and one warm-up of each server, then loads in turns, then the end of all."""
+    # Of a small model the bare call says little: what is around it is most of the work.
+    compared = model.raw
+    with ExitStack() as stack:
+        servers = {c: stack.enter_context(_running(c, model, chosen[c.key])) for c in CONTENDERS}
+        loads = {c: [server.load(WARM_UP_SECONDS)] for c, server in servers.items()}
+        used = dict.fromkeys(CONTENDERS, 0.0)
+        looks: dict[Contender, list[tuple[float, float]]] = {c: [] for c in CONTENDERS}
+        look = _look(model) if compared else 0.0
+        for _ in range(PARTS):
+            for contender, server in servers.items():
+                before = processes.cpu_seconds(server.pid)
+                loads[contender].append(server.load(COMPARED_SECONDS if compared else PART_SECONDS))
+                used[contender] += processes.cpu_seconds(server.pid) - before
+                if compared:
+                    looks[contender].append((look, look := _look(model)))
+        memory = {c: processes.memory_mb(server.pid) for c, server in servers.items()}
     return {
-        variant: _once(contender, model, variant, TRIAL_SECONDS)["per_second"]
-        for variant in contender.variants
+        c: _found(c, model, loads[c], looks[c])
+        | {"cpu_ms_per_request": used[c] * 1000 / sum(part["requests"] for part in loads[c][1:])}
+        | {"pss_mb": memory[c][0], "rss_mb": memory[c][1], "ready_s": server.ready_s}
+        for c, server in servers.items()
     }
 
 
-def _once(
+def _found(
     contender: Contender,
     model: BenchModel,
-    variant: str,
-    seconds: int,
-    *,
-    compared: bool = False,
+    loads: list[dict[str, Any]],
+    looks: list[tuple[float, float]],
 ) -> dict[str, Any]:
-    """One start, one warm-up, one measurement (in parts, the bare call between them), one stop."""
-    with _running(contender, model, variant) as server:
-        given = (server.url, server.media, server.requests, server.expected)
-        warm = load.run(*given, WARM_UP_SECONDS)
-        looks, parts, used = [], [], 0.0
-        for part in [PART_SECONDS] * PARTS if compared else [seconds]:
-            looks += _look(model) if compared else []
-            before = processes.cpu_seconds(server.pid)
-            parts.append(load.run(*given, part))
-            used += processes.cpu_seconds(server.pid) - before
-        looks += _look(model) if compared else []
-        pss, rss = processes.memory_mb(server.pid)
+    """What a warm-up and the loads after it say, with the bare call before and after each load."""
+    warm, *parts = loads
     found = load.together(parts)
     if not found["requests"]:
         raise BenchError(f"{contender.title}, {model.name}: no answer to {len(parts)} loads")
     share: dict[str, Any] = {}
-    if compared:
+    if looks:
         counts = [(part["requests"], part["seconds"]) for part in parts]
         share["share_of_cores"] = yardstick.share_of_cores(counts, looks)
-        share["alone_ms"] = median(looks)
+        share["alone_ms"] = median([ms for pair in looks for ms in pair])
     return {
         "per_second": found["requests"] / found["seconds"],
         "p50_ms": found["p50_ms"],
@@ -154,18 +178,14 @@ def _once(
         "requests": found["requests"],
         "wrong": found["wrong"] + warm["wrong"],
         "failed": found["failed"] + warm["failed"],
-        "cpu_ms_per_request": used * 1000 / found["requests"],
         "load_cpu_ms_per_request": found["cpu_seconds"] * 1000 / found["requests"],
-        "pss_mb": pss,
-        "rss_mb": rss,
-        "ready_s": server.ready_s,
         **share,
     }
 
 
-def _look(model: BenchModel) -> list[float]:
+def _look(model: BenchModel) -> float:
     time.sleep(LEFT_SECONDS)
-    return [yardstick.alone_ms(model)]
+    return yardstick.alone_ms(model)
 
 
 @contextmanager
