@@ -141,7 +141,8 @@ class Acceptor:
             sender.open -= 1
         elif kind == worker.READY:
             sender.ready = True
-            if not self._listening and all(each.ready for each in self._workers.values()):
+            ready = all(each.ready for each in self._workers.values())
+            if ready and not self._listening and not self._stopping:
                 self._listen(text)
         elif kind == worker.FAILED:
             raise StartupError(text)

@@ -212,6 +212,26 @@ def test_a_signal_ends_all_of_it_cleanly(start: Callable[..., Command], number: 
     assert "Traceback" not in command.process.stderr.read()
 
 
+def test_a_signal_while_models_are_loaded_is_heeded(environment: Mapping[str, str]) -> None:
+    """Told to stop before it serves, it never begins to, says nothing and exits 0."""
+    command = [sys.executable, "-m", "handler.serve", "--host", "127.0.0.1", "--port", "0"]
+    with subprocess.Popen(
+        [*command, "--workers", "2"],
+        cwd=PROJECT,
+        env={**os.environ, **environment},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        while not children.read_text(encoding="ascii"):
+            sleep(0.001)
+        process.terminate()
+        _, said = process.communicate(timeout=10)
+
+    assert 0 == process.returncode, said
+    assert "serv" not in said
+
+
 def test_each_worker_has_a_core_to_itself_where_there_are_as_many(
     start: Callable[..., Command],
 ) -> None:
