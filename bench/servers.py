@@ -29,13 +29,10 @@ if TYPE_CHECKING:
 
 REPETITIONS, QUICK_REPETITIONS = 3, 1
 WARM_UP_SECONDS, TRIAL_SECONDS = 2, 2
-# The machine's speed changes within seconds: each server's load is cut into parts, and all servers
-# get one part after the other. Those that wait take less than 1 % of a core. A part that is
-# compared with the bare call is longer: of a short one, beginning and end are 1 %.
-PARTS, PART_SECONDS, COMPARED_SECONDS = 8, 1, 2
 READY_SECONDS = 90.0
-# The machine's speed changes within seconds: a load that is compared is cut into parts, and each is
-# compared with what the cores did around it. Of a shorter one, beginning and end are 1 %.
+# The machine's speed changes within seconds: each server's load is cut into parts, and all servers
+# get one part after the other. Those that wait take less than 1 % of a core. Of shorter parts,
+# beginning and end are 1 %.
 PARTS, PART_SECONDS = 8, 2
 LEFT_SECONDS = 0.2  # in which a server notices that the clients of the last part are gone
 POLL_SECONDS = 0.005
@@ -141,7 +138,7 @@ def _repetition(model: BenchModel, chosen: dict[str, str]) -> dict[Contender, di
         for _ in range(PARTS):
             for contender, server in servers.items():
                 before = processes.cpu_seconds(server.pid)
-                loads[contender].append(server.load(COMPARED_SECONDS if compared else PART_SECONDS))
+                loads[contender].append(server.load(PART_SECONDS))
                 used[contender] += processes.cpu_seconds(server.pid) - before
                 if compared:
                     looks[contender].append((look, look := _look(model)))
