@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 def rows(tensors: Mapping[str, Tensor]) -> int:
     """The batch: the first tensor's leading dimension; 1 for a scalar, or for no tensors."""
-    return next((tensor.shape[0] for tensor in tensors.values() if tensor.shape), 1)
+    for tensor in tensors.values():
+        if tensor.shape:
+            return tensor.shape[0]
+    return 1
 
 
 def split(tensors: Mapping[str, Tensor], signature: Signature) -> Iterator[Mapping[str, Tensor]]:

@@ -344,7 +344,7 @@ def _write(port: Port, room: _Room, tensor: Tensor) -> None:
             f"input '{port.name}': {len(tensor.data)} bytes of {tensor.dtype} for {size} bytes of "
             f"{port.dtype}"
         )
-    room.memory.view[:size] = memoryview(tensor.data).cast("B")
+    room.memory.view[:size] = tensor.data
 
 
 def _read(port: Port, room: _Room, layout: Layout) -> Tensor:

@@ -29,9 +29,12 @@ class Request:
         request_id: Lambda's id, or "".
         query: What follows the path's `?`, still escaped; "" without.
         deadline: When the answer has to be out, by `time.monotonic`; None for no limit.
+
+    Attributes:
+        media: Media type, lower case, without parameters; "" when not given.
     """
 
-    __slots__ = ("body", "deadline", "headers", "method", "path", "query", "request_id")
+    __slots__ = ("body", "deadline", "headers", "media", "method", "path", "query", "request_id")
 
     def __init__(
         self,
@@ -50,11 +53,7 @@ class Request:
         self.request_id = request_id
         self.query = query
         self.deadline = deadline
-
-    @property
-    def media(self) -> str:
-        """Media type, lower case, without parameters; "" when not given."""
-        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        self.media = headers.get("content-type", "").partition(";")[0].strip().lower()
 
     def parameter(self, name: str) -> str | None:
         """One parameter of the query, or None.

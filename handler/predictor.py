@@ -119,9 +119,9 @@ class Predictor:
 
 def _check_names(signature: Signature, tensors: Mapping[str, Tensor]) -> None:
     expected = [spec.name for spec in signature.inputs]
-    missing = [name for name in expected if name not in tensors]
-    if missing:
-        raise BadRequestError(f"missing input '{missing[0]}'; expected {', '.join(expected)}")
+    for name in expected:
+        if name not in tensors:
+            raise BadRequestError(f"missing input '{name}'; expected {', '.join(expected)}")
     if len(tensors) != len(expected):
         extra = next(name for name in tensors if name not in expected)
         raise BadRequestError(f"unknown input '{extra:.64}'; expected {', '.join(expected)}")

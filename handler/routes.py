@@ -192,14 +192,15 @@ def _predict_tensor(request: Request, predictor: Predictor, record: Record) -> R
     """The body is the model's one input; in JSON the answer is as to TF Serving's `inputs`."""
     media = request.media
     inputs = predictor.manifest.inputs
+    # Names, not modules: to look through a package for a module takes a microsecond.
     if media == RAW:
-        from handler.protocols import raw
+        from handler.protocols.raw import parse as parse_raw
 
-        tensors = raw.parse(read_body(request), request.parameter("shape"), inputs)
+        tensors = parse_raw(read_body(request), request.parameter("shape"), inputs)
     elif media in _NPY:
-        from handler.protocols import npy
+        from handler.protocols.npy import parse as parse_npy
 
-        tensors = npy.parse(read_body(request), inputs)
+        tensors = parse_npy(read_body(request), inputs)
     else:
         raise UnsupportedMediaError(
             f"content type '{media:.64}' is not read here; send {JSON}, {RAW} or application/x-npy"
@@ -219,17 +220,17 @@ def _bare(request: Request, answers: Mapping[str, Tensor]) -> Response | None:
     # A name that is wrong is wrong in JSON too, where it changes nothing.
     if name is None and kind == JSON:
         return None
-    from handler.protocols import raw
+    from handler.protocols.raw import pick, render
 
-    tensor = raw.pick(answers, name)
+    tensor = pick(answers, name)
     if kind == JSON:
         return None
     if kind == RAW:
-        body, headers = raw.render(tensor)
+        body, headers = render(tensor)
         return Response(200, body, headers)
-    from handler.protocols import npy
+    from handler.protocols.npy import render as render_npy
 
-    return Response(200, npy.render(tensor), {"content-type": kind})
+    return Response(200, render_npy(tensor), {"content-type": kind})
 
 
 def _negotiate(accept: str) -> str:

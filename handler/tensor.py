@@ -92,9 +92,12 @@ class TensorSpec:
     Attributes:
         client_shape: The dimensions that clients may send: `shape`, but for a batch that the model
             fixes and the predictor splits, which is -1 here.
+        client_dtype: The dtype clients send and receive: float32 where the model's own is
+            quantized. A protocol that names dtypes may carry the model's own as well, see
+            `Predictor.predict`.
     """
 
-    __slots__ = ("client_shape", "dtype", "name", "quantization", "shape")
+    __slots__ = ("client_dtype", "client_shape", "dtype", "name", "quantization", "shape")
 
     def __init__(
         self,
@@ -107,21 +110,16 @@ class TensorSpec:
         self.dtype = dtype
         self.shape = self.client_shape = shape
         self.quantization = quantization
-
-    @property
-    def client_dtype(self) -> str:
-        """The dtype clients send and receive: float32 where the model's own is quantized.
-
-        A protocol that names dtypes may carry the model's own as well, see `Predictor.predict`.
-        """
-        return self.dtype if self.quantization is None else "float32"
+        self.client_dtype = dtype if quantization is None else "float32"
 
     def accepts(self, shape: tuple[int, ...]) -> bool:
         """Whether clients may send such a shape, free dimensions taking anything above zero."""
-        return len(shape) == len(self.client_shape) and all(
-            got > 0 and want in (got, -1)
-            for got, want in zip(shape, self.client_shape, strict=True)
-        )
+        if len(shape) != len(self.client_shape):
+            return False
+        for got, want in zip(shape, self.client_shape, strict=True):
+            if got <= 0 or want not in (got, -1):
+                return False
+        return True
 
 
 class Tensor:

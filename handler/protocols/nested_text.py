@@ -8,49 +8,52 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from itertools import chain
 
 from handler.protocols import strict_json
 from handler.tensor import Tensor, lists, shortest, to_nested
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from handler.tensor import TensorSpec
 
-_NUMBERS_AND_SPACES = b"0123456789+-.eE \t\n\r"
+SPACES = b" \t\n\r"
+"""JSON's own; Python would strip others too."""
+
+_NUMBERS = b"0123456789+-.eE"
+_TO_ZEROS = bytes.maketrans(_NUMBERS, b"0" * len(_NUMBERS))
+_BRACKETS_TO_SPACES = bytes.maketrans(b"[]", b"  ")
 
 
-def flatten(value: Any, text: bytes, spec: TensorSpec) -> Tensor | None:  # noqa: ANN401 - JSON
-    """Read nested lists, looking at their text instead of at each list.
+def read(text: bytes, spec: TensorSpec) -> Tensor | None:
+    """Read nested lists as one flat one: no list is made, or looked at, for each of theirs.
 
     Args:
-        value: The lists.
-        text: The valid JSON that they were read from, without anything else.
-        spec: What they must look like.
+        text: What may be JSON, or not.
+        spec: What it must look like.
 
     Returns:
-        What `from_nested` makes of them; None where that may object, or where the spec leaves more
-        than one dimension free.
+        What `from_nested` makes of the lists; None where that or the JSON parser may object, or
+        where the spec leaves more than one dimension free.
     """
     sizes = spec.client_shape
-    if not sizes or sizes.count(-1) > 1 or spec.client_dtype == "bool":
+    picture = b'"' in text  # in base64, perhaps of megabytes
+    if picture or not sizes or sizes.count(-1) > 1 or spec.client_dtype == "bool":
         return None
-    if b'"' in text:  # a picture in base64, perhaps of megabytes
-        return None
-    # Brackets, commas and whatever is no number. In valid JSON no other lists are written so, but
-    # for `[]` in place of `[1]`, which the count shows.
-    marks = text.translate(None, _NUMBERS_AND_SPACES)
+    # Brackets, commas and whatever is no number.
+    marks = text.translate(None, _NUMBERS + SPACES)
     count = marks.count(b",") + 1
-    row = math.prod(size for size in sizes if size != -1)
-    shape = tuple(count // row if size == -1 else size for size in sizes)
-    if marks != _marks(shape):
+    row = math.prod([size for size in sizes if size != -1]) or 1
+    shape = tuple([count // row if size == -1 else size for size in sizes])
+    if math.prod(shape) != count or marks != _marks(shape):
         return None
-    for _ in shape[1:]:
-        value = chain.from_iterable(value)
+    # The commas part as many numbers as there should be, each at its depth: what is left to see is
+    # that none stands before a bracket that opens, or after one that closes.
+    places = text.translate(_TO_ZEROS, SPACES)
+    if b"0[" in places or b"]0" in places:
+        return None
+    numbers = strict_json.read_list(text.translate(_BRACKETS_TO_SPACES))
     try:
-        numbers = list(value)
+        # No commas may also be no numbers.
         return Tensor.of(spec.client_dtype, shape, numbers) if len(numbers) == count else None
     except (OverflowError, TypeError):
         return None

@@ -10,7 +10,7 @@ import math
 import re
 
 from handler.errors import BadRequestError
-from handler.tensor import ITEM_SIZES, Tensor
+from handler.tensor import ITEM_SIZES, Tensor, misfit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,18 +33,17 @@ def parse(data: bytes, shape: str | None, inputs: tuple[TensorSpec, ...]) -> dic
         BadRequestError: The model takes several inputs, or the bytes do not fill the shape.
     """
     spec = only(inputs)
-    want = f"input '{spec.name}' (expected {spec.client_dtype} of shape {list(spec.client_shape)})"
     sizes = spec.client_shape if shape is None else _read_shape(shape)
     free = sizes.count(-1)
     if free > 1:
-        raise BadRequestError(f"{want}: {free} dimensions are free; add ?shape= such as 1,8,8,1")
-    row = ITEM_SIZES[spec.client_dtype] * math.prod(size for size in sizes if size != -1)
+        raise misfit(spec, f"{free} dimensions are free; add ?shape= such as 1,8,8,1")
+    row = ITEM_SIZES[spec.client_dtype] * math.prod([size for size in sizes if size != -1])
     if len(data) != row and (not free or len(data) % row):
         takes = f"a multiple of {row}" if free else f"{row}"
         # What a client gets that sends JSON and says nothing of it.
         hint = "; send JSON as application/json" if data[:1] in (b"{", b"[") else ""
-        raise BadRequestError(f"{want}: got {len(data)} bytes, expected {takes}{hint}")
-    concrete = tuple(len(data) // row if size == -1 else size for size in sizes)
+        raise misfit(spec, f"got {len(data)} bytes, expected {takes}{hint}")
+    concrete = tuple([len(data) // row if size == -1 else size for size in sizes])
     return {spec.name: Tensor(spec.client_dtype, concrete, data)}
 
 

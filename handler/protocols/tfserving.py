@@ -25,6 +25,7 @@ VERSION = "1"
 LABEL = "live"
 """What a version label may be called: the name of the alias through which all requests come."""
 
+_PLAIN = {b'{"instances"': True, b'{"inputs"': False}
 _KEYS = frozenset(("instances", "inputs", "signature_name"))
 _DT = {"float16": "DT_HALF", "float32": "DT_FLOAT", "float64": "DT_DOUBLE"}
 
@@ -43,6 +44,9 @@ def parse(body: bytes, manifest: Manifest) -> tuple[dict[str, Tensor], str, bool
     Raises:
         BadRequestError: Not JSON, not this protocol, or values of another rank or type.
     """
+    tensor, rows = _plain(body, manifest)
+    if tensor is not None:
+        return {manifest.inputs[0].name: tensor}, manifest.signature, rows
     document = strict_json.parse(body)
     if not isinstance(document, dict):
         raise BadRequestError("the body is not a JSON object; send 'instances' or 'inputs'")
@@ -61,13 +65,11 @@ def parse(body: bytes, manifest: Manifest) -> tuple[dict[str, Tensor], str, bool
         if rows
         else _columns(document["inputs"], signature.inputs)
     )
-    # The text of the only value there is.
-    text = body.partition(b":")[2].rpartition(b"}")[0] if len(document) == 1 else b""
-    tensors = {}
-    for spec in signature.inputs:
-        column = columns[spec.name]
-        tensor = nested_text.flatten(column, text, spec) or pictures(column, spec, manifest)
-        tensors[spec.name] = tensor or from_nested(column, spec)
+    tensors = {
+        spec.name: pictures(columns[spec.name], spec, manifest)
+        or from_nested(columns[spec.name], spec)
+        for spec in signature.inputs
+    }
     if rows and len({tensor.shape[:1] for tensor in tensors.values()}) > 1:
         raise BadRequestError("this model's inputs share no batch dimension; send 'inputs'")
     return tensors, signature.name, rows
@@ -200,6 +202,20 @@ def check_names(named: dict[str, Any], names: list[str], where: str) -> None:
     for name in named:
         if name not in names:
             raise BadRequestError(f"{where}unknown input '{name:.64}'; expected {', '.join(names)}")
+
+
+def _plain(body: bytes, manifest: Manifest) -> tuple[Tensor | None, bool]:
+    """Read what nearly every client sends, one tensor of bare numbers and nothing beside it.
+
+    Returns:
+        The tensor, or None where the long way has to look; and whether it came in rows.
+    """
+    head, _, text = body.partition(b":")
+    rows = _PLAIN.get(head.strip(nested_text.SPACES))
+    text, brace, rest = text.rpartition(b"}")
+    if rows is None or not brace or rest.strip(nested_text.SPACES) or len(manifest.inputs) != 1:
+        return None, False
+    return nested_text.read(text, manifest.inputs[0]), rows
 
 
 def _is_binary(item: object) -> bool:

@@ -27,12 +27,11 @@ from handler.service import error_response
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from concurrent.futures import Future
 
     from uvicorn import Config
     from uvicorn.server import ServerState
 
-    from handler.server.dispatcher import Dispatcher
+    from handler.server.dispatcher import Dispatcher, Waiting
 
 ARRIVAL_SECONDS = 30.0
 """How long one request may take to arrive."""
@@ -98,7 +97,7 @@ class Connection(HttpToolsProtocol, asyncio.BufferedProtocol):
         self._head = 0  # bytes fed while the head is incomplete
         self._waiting: deque[Exchange] = deque()  # arrived, in order; not yet answered
         self._answering = False  # the first of them is with the dispatcher
-        self._future: Future[Response] | None = None
+        self._later: Waiting | None = None  # that answer
         self._deadline: asyncio.TimerHandle | None = None
         self._ending = False  # the next answer is the last
         self._deaf = False  # what still comes is thrown away
@@ -123,8 +122,8 @@ class Connection(HttpToolsProtocol, asyncio.BufferedProtocol):
         if self._idle_timer is not None:
             self._idle_timer.cancel()
         self._waiting.clear()
-        if self._future is not None:
-            self._future.cancel()
+        if self._later is not None:
+            self._later.cancel()
         self._on_close()
 
     def get_buffer(self, sizehint: int) -> memoryview:
@@ -293,13 +292,13 @@ class Connection(HttpToolsProtocol, asyncio.BufferedProtocol):
             # The client does not read, and must not do so for ever.
             self._close_after(self.timeout_keep_alive)
 
-    def answer_later(self, future: Future[Response]) -> None:
-        """The dispatcher answers from a thread; `answered` follows."""
-        self._future = future
+    def answer_later(self, waiting: Waiting) -> None:
+        """The dispatcher has not answered at once; `answered` follows."""
+        self._later = waiting
 
     def answered(self, response: Response) -> None:
         """The answer that the dispatcher promised."""
-        self._future = None
+        self._later = None
         self._answering = False
         if self._waiting:
             self._send(self._waiting.popleft(), response)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Protocol
 
@@ -41,11 +42,18 @@ TURN_SECONDS = 0.02
 """A model that answers one row, in JSON, within this may keep the loop for as long."""
 
 
+class Waiting(Protocol):
+    """A request that is not answered yet."""
+
+    def cancel(self) -> object:
+        """Spare everybody its answer, unless that has begun."""
+
+
 class Client(Protocol):
     """What an answer goes to."""
 
-    def answer_later(self, future: Future[Response]) -> None:
-        """The answer comes from a thread; cancelling the future spares it what has not begun."""
+    def answer_later(self, waiting: Waiting) -> None:
+        """The answer follows."""
 
     def answered(self, response: Response) -> None:
         """That answer."""
@@ -101,14 +109,11 @@ class Dispatcher:
             )
         self.pending += 1
         if self._turn_bytes:
-            future = self._turns.submit(request)
-            future.add_done_callback(lambda done: self._finish(done, client))
+            client.answer_later(self._turns.submit(request, partial(self._finish, client)))
         else:
             future = self._threads.submit(self._service.answer, request)
-            future.add_done_callback(
-                lambda done: self._loop.call_soon_threadsafe(self._finish, done, client)
-            )
-        client.answer_later(future)
+            future.add_done_callback(partial(self._leave_thread, client))
+            client.answer_later(future)
         return None
 
     def close(self) -> None:
@@ -118,10 +123,14 @@ class Dispatcher:
     def _is_short(self, request: Request) -> bool:
         return request.media == RAW and _is_plain(request, self._turn_bytes)
 
-    def _finish(self, future: Future[Response], client: Client) -> None:
+    def _leave_thread(self, client: Client, future: Future[Response]) -> None:
+        response = None if future.cancelled() else future.result()
+        self._loop.call_soon_threadsafe(self._finish, client, response)
+
+    def _finish(self, client: Client, response: Response | None) -> None:
         self.pending -= 1
-        if not future.cancelled():
-            client.answered(future.result())
+        if response is not None:
+            client.answered(response)
 
 
 def for_sagemaker(request: Request, model: str) -> Request:

@@ -14,19 +14,40 @@ begun: it would wait for the model there, and the loop with it.
 from __future__ import annotations
 
 from collections import deque
-from concurrent.futures import Future
 from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
-    from concurrent.futures import Executor
+    from concurrent.futures import Executor, Future
 
     from handler.messages import Request, Response
 
 ROUND_SECONDS = 0.03
 """A round of the loop begins no run when it has taken this."""
+
+
+class Turn:
+    """One request's place; the interpreter's own futures lock, for other threads to see.
+
+    Args:
+        request: What waits.
+        done: Called with the answer in the loop's thread, or with None once it is cancelled.
+    """
+
+    __slots__ = ("begun", "cancelled", "done", "request")
+
+    def __init__(self, request: Request, done: Callable[[Response | None], None]) -> None:
+        self.request = request
+        self.done = done
+        self.begun = self.cancelled = False
+
+    def cancel(self) -> None:
+        """Give the place up, unless the request is being answered already."""
+        if not self.begun:
+            self.begun = self.cancelled = True
+            self.done(None)
 
 
 class Turns:
@@ -50,16 +71,16 @@ class Turns:
         self._is_short = is_short
         self._thread = thread
         self._loop = loop
-        self._waiting: deque[tuple[Request, Future[Response]]] = deque()
+        self._waiting: deque[Turn] = deque()
         self._busy = False  # the next turn is arranged for, or a long request is in its thread
 
-    def submit(self, request: Request) -> Future[Response]:
-        """Answer a request in its turn; callbacks are called in the loop's thread."""
-        future: Future[Response] = Future()
-        self._waiting.append((request, future))
+    def submit(self, request: Request, done: Callable[[Response | None], None]) -> Turn:
+        """Answer a request in its turn."""
+        turn = Turn(request, done)
+        self._waiting.append(turn)
         if not self._busy:
             self._go_on()
-        return future
+        return turn
 
     def _go_on(self) -> None:
         self._busy = bool(self._waiting)
@@ -71,21 +92,29 @@ class Turns:
     def _next(self) -> None:
         end = self._loop.time() + ROUND_SECONDS
         while self._waiting:
-            request, future = self._waiting.popleft()
-            if not future.set_running_or_notify_cancel():
+            turn = self._waiting.popleft()
+            if turn.cancelled:
                 continue
-            if not self._is_short(request):
-                done = self._thread.submit(self._answer, request)
-                done.add_done_callback(partial(self._leave_thread, future))
+            turn.begun = True
+            if not self._is_short(turn.request):
+                future = self._thread.submit(self._answer, turn.request)
+                future.add_done_callback(partial(self._leave_thread, turn))
                 return
-            future.set_result(self._answer(request))
+            response = self._answer(turn.request)
+            try:
+                turn.done(response)
+            except BaseException:
+                self._go_on()  # whatever one client's connection does, the next one has its turn
+                raise
             if self._loop.time() >= end:
                 break
         self._go_on()
 
-    def _leave_thread(self, future: Future[Response], done: Future[Response]) -> None:
-        self._loop.call_soon_threadsafe(self._come_back, future, done.result())
+    def _leave_thread(self, turn: Turn, future: Future[Response]) -> None:
+        self._loop.call_soon_threadsafe(self._come_back, turn, future.result())
 
-    def _come_back(self, future: Future[Response], response: Response) -> None:
-        future.set_result(response)
-        self._go_on()
+    def _come_back(self, turn: Turn, response: Response) -> None:
+        try:
+            turn.done(response)
+        finally:
+            self._go_on()
