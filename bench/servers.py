@@ -31,8 +31,8 @@ REPETITIONS, QUICK_REPETITIONS = 3, 1
 WARM_UP_SECONDS, TRIAL_SECONDS = 2, 2
 READY_SECONDS = 90.0
 # The machine's speed changes within seconds: each server's load is cut into parts, and all servers
-# get one part after the other. Those that wait take less than 1 % of a core. Of shorter parts,
-# beginning and end are 1 %.
+# get one part after the other, ours beside each peer's. Those that wait take less than 1 % of a
+# core. Of shorter parts, beginning and end are 1 %.
 PARTS, PART_SECONDS = 8, 2
 LEFT_SECONDS = 0.2  # in which a server notices that the clients of the last part are gone
 POLL_SECONDS = 0.005
@@ -135,8 +135,10 @@ def _repetition(model: BenchModel, chosen: dict[str, str]) -> dict[Contender, di
         used = dict.fromkeys(CONTENDERS, 0.0)
         looks: dict[Contender, list[tuple[float, float]]] = {c: [] for c in CONTENDERS}
         look = _look(model) if compared else 0.0
+        ours, *peers = CONTENDERS
         for _ in range(PARTS):
-            for contender, server in servers.items():
+            for contender in (c for peer in peers for c in (ours, peer)):
+                server = servers[contender]
                 before = processes.cpu_seconds(server.pid)
                 loads[contender].append(server.load(PART_SECONDS))
                 used[contender] += processes.cpu_seconds(server.pid) - before

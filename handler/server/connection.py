@@ -23,6 +23,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from handler.errors import BadRequestError, OverloadedError, RequestError, TooLargeError
 from handler.messages import MAX_BYTES, Request, Response
 from handler.server.http_text import answer_head, fault, make_parser, split_target
+from handler.server.limit import Limit
 from handler.service import error_response
 
 if TYPE_CHECKING:
@@ -98,13 +99,13 @@ class Connection(HttpToolsProtocol, asyncio.BufferedProtocol):
         self._waiting: deque[Exchange] = deque()  # arrived, in order; not yet answered
         self._answering = False  # the first of them is with the dispatcher
         self._later: Waiting | None = None  # that answer
-        self._deadline: asyncio.TimerHandle | None = None
+        self._arrival = Limit(self.loop, ARRIVAL_SECONDS, self._late)  # of a whole request
         self._ending = False  # the next answer is the last
         self._deaf = False  # what still comes is thrown away
         self._eof = False  # the client sends no more, and may still read
         self._over = False  # this connection is one too many
-        self._idle_since: float | None = None  # when the last answer went out, and nothing came
-        self._idle_timer: asyncio.TimerHandle | None = None
+        # From an answer to whatever comes next.
+        self._idle = Limit(self.loop, self.timeout_keep_alive, self.timeout_keep_alive_handler)
 
     # asyncio's side
 
@@ -118,9 +119,8 @@ class Connection(HttpToolsProtocol, asyncio.BufferedProtocol):
         """Forget it: a request that waits for the model is not computed for nobody."""
         super().connection_lost(exc)
         self._unset_keepalive_if_required()
-        self._unset_deadline()
-        if self._idle_timer is not None:
-            self._idle_timer.cancel()
+        self._arrival.close()
+        self._idle.close()
         self._waiting.clear()
         if self._later is not None:
             self._later.cancel()
@@ -149,7 +149,7 @@ class Connection(HttpToolsProtocol, asyncio.BufferedProtocol):
         if self._deaf:
             return
         self._unset_keepalive_if_required()
-        self._idle_since = None
+        self._idle.since = None
         self._head += len(data)
         try:
             self.parser.feed_data(data)
@@ -160,7 +160,7 @@ class Connection(HttpToolsProtocol, asyncio.BufferedProtocol):
             return
         if (
             self._answering
-            or self._idle_since is not None
+            or self._idle.since is not None
             or self.timeout_keep_alive_task is not None
             or self._deaf
         ):
@@ -169,8 +169,8 @@ class Connection(HttpToolsProtocol, asyncio.BufferedProtocol):
         if self._exchange is None and self._head > _HEAD_BYTES:
             self._refuse(BadRequestError(f"the headers are longer than {_HEAD_BYTES} bytes"))
             return
-        if self._deadline is None:
-            self._deadline = self.loop.call_later(ARRIVAL_SECONDS, self._late)
+        if self._arrival.since is None:
+            self._arrival.begin()
         if (
             self._exchange is not None
             and self._length > _LARGE_BYTES
@@ -213,7 +213,9 @@ class Connection(HttpToolsProtocol, asyncio.BufferedProtocol):
     def on_headers_complete(self) -> None:
         """Refuse what need not be read."""
         if self._head > _HEAD_BYTES:
-            head = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+            head = len(self.url)
+            for name, value in self.headers:
+                head += len(name) + len(value) + 4
             if head > _HEAD_BYTES:
                 raise BadRequestError(f"the headers are longer than {_HEAD_BYTES} bytes")
         if len(self.headers) > _HEADERS:
@@ -254,8 +256,7 @@ class Connection(HttpToolsProtocol, asyncio.BufferedProtocol):
         exchange = self._exchange
         if exchange is None:
             return
-        if self._deadline is not None:
-            self._unset_deadline()
+        self._arrival.since = None
         self._exchange = None
         self._begun = False
         self._head = 0
@@ -311,7 +312,7 @@ class Connection(HttpToolsProtocol, asyncio.BufferedProtocol):
         self._exchange = None
         self._parts = []
         self._body = None
-        self._unset_deadline()
+        self._arrival.since = None
         refused = Exchange("", "", "", keep_alive=False)
         refused.response = error_response(error)
         self._waiting.append(refused)
@@ -333,9 +334,7 @@ class Connection(HttpToolsProtocol, asyncio.BufferedProtocol):
             self._end()
         elif not self._waiting and not self.transport.is_closing():
             self.flow.resume_reading()
-            self._idle_since = self.loop.time()
-            if self._idle_timer is None:
-                self._idle_timer = self.loop.call_later(self.timeout_keep_alive, self._idle)
+            self._idle.begin()
 
     # Ends
 
@@ -349,21 +348,7 @@ class Connection(HttpToolsProtocol, asyncio.BufferedProtocol):
         """Nothing came for too long, or the client does not read what it asked for."""
         self.transport.abort()
 
-    def _idle(self) -> None:
-        """Close what has been idle for long, or look again when it may have been.
-
-        One timer serves all requests: to set and cancel one for each costs as much as its parsing.
-        """
-        self._idle_timer = None
-        if self._idle_since is not None:
-            left = self._idle_since + self.timeout_keep_alive - self.loop.time()
-            if left <= 0:
-                self.timeout_keep_alive_handler()
-            else:
-                self._idle_timer = self.loop.call_later(left, self._idle)
-
     def _late(self) -> None:
-        self._deadline = None
         self._refuse(
             BadRequestError(f"the request did not arrive within {ARRIVAL_SECONDS:.0f} seconds")
         )
@@ -388,8 +373,3 @@ class Connection(HttpToolsProtocol, asyncio.BufferedProtocol):
         self.timeout_keep_alive_task = self.loop.call_later(
             seconds, self.timeout_keep_alive_handler
         )
-
-    def _unset_deadline(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
