@@ -14,7 +14,9 @@ _DEFAULT_PAD = 128 << 10
 _MOST = 32 << 20  # glibc takes no higher threshold for what it maps by itself
 _PAGE = 1 << 16  # the largest that either processor has
 _MOST_PADDING = 1 << 30  # mallopt takes an int
-_HUGEPAGE = 14  # MADV_HUGEPAGE, asm-generic/mman-common.h
+_HUGEPAGE, _COLLAPSE = 14, 25  # MADV_*, asm-generic/mman-common.h
+
+_large = (0, 0)  # the range that has large pages: start and bytes
 
 
 def keep_freed(size: int = _MOST) -> None:
@@ -42,6 +44,7 @@ def use_large_pages(size: int) -> None:
         size: Bytes of the range, of which 1 GB are taken at most: address space, and memory only
             where it is written.
     """
+    global _large  # noqa: PLW0603 - a process has one heap
     size = min(size, _MOST_PADDING)
     process = Library()
     try:
@@ -59,4 +62,16 @@ def use_large_pages(size: int) -> None:
     free(malloc(min(size, _MOST - _PAGE)))
     mallopt(_TOP_PAD, _DEFAULT_PAD)
     start += -start % _PAGE
-    madvise(start, sbrk(0) - start, _HUGEPAGE)
+    _large = (start, sbrk(0) - start)
+    madvise(*_large, _HUGEPAGE)
+
+
+def mend_large_pages() -> None:
+    """Make large pages again of those that a forked process has taken apart by writing to them.
+
+    MobileNetV2 writes to three of the nine that it was given, whenever it runs: in pages of 4 kB it
+    is 1 to 2 % slower. Before Linux 6.1 nothing happens.
+    """
+    if _large[1]:
+        madvise = Library().function("madvise", (c_void_p, c_size_t, c_int))
+        madvise(*_large, _COLLAPSE)

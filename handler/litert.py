@@ -4,8 +4,8 @@ The stock Python binding needs numpy and a second runtime, 121 MB and 260 ms of 
 library alone is 8 MB and 6 ms.
 
 Memory: each input and output has a range of its own for as long as the model lives. A run copies
-each input into its range once (LiteRT wants 64-byte alignment, which no request's body has), and
-each output out of it once, so that answers outlive the next run.
+each input into its range once (LiteRT wants 64-byte alignment, which hardly any request's body
+has), and each output out of it once, so that answers outlive the next run.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from handler.tensor import ITEM_SIZES, Tensor
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from typing import Any
 
     from handler.litert_library import Library
 
@@ -59,7 +60,13 @@ _WARNING = 2
 # batch overruns a buffer of that size: the process dies, or rows are missing. So each output is
 # given an address range that no answer can fill.
 _OUTPUT_ROOM = 1 << 30
-_INPUT_SLACK = 64  # XNNPACK reads up to 16 bytes beyond the end of an input
+ALIGNMENT = 64
+"""Where an input may begin."""
+
+SLACK = 64
+"""What must be readable behind one: XNNPACK reads up to 16 bytes beyond the end."""
+
+_MOST_LENT = 32
 _SMALL_INPUT = 4096  # memory comes in pages, so that less costs no less
 _RANK_BITS = 0x7F  # the eighth bit says that there are strides
 
@@ -86,13 +93,19 @@ class _Room:
 
     Args:
         size: Bytes; those never touched take no memory.
+
+    Attributes:
+        handle: LiteRT's, of this memory.
+        lent: LiteRT's, of other memory at these addresses, that inputs of this size were read from
+            where they were.
     """
 
-    __slots__ = ("handle", "memory")
+    __slots__ = ("handle", "lent", "memory")
 
     def __init__(self, size: int) -> None:
         self.memory = Memory(size)
         self.handle: c_void_p | None = None
+        self.lent: dict[int, c_void_p] = {}
 
 
 class _Call:
@@ -173,7 +186,9 @@ class Model:
 
         Args:
             signature: One of those the model was opened with.
-            tensors: Every input, in the file's own dtype and of a shape its port allows.
+            tensors: Every input, in the file's own dtype and of a shape its port allows. Data that
+                is the whole of an object with an `address` other than 0 is read where it is: that
+                is a multiple of `ALIGNMENT`, and behind the last byte are `SLACK` more.
 
         Returns:
             Every output, in the file's own dtype; theirs is memory of their own.
@@ -189,8 +204,9 @@ class Model:
         try:
             if new:
                 self._resize(call, shapes)
-            for port, room in zip(call.inputs, call.rooms_in, strict=True):
-                _write(port, room, tensors[port.name])
+            for index, port in enumerate(call.inputs):
+                room, tensor = call.rooms_in[index], tensors[port.name]
+                call.handles_in[index] = self._put(port, room, tensor)
             self._library.call(
                 "RunCompiledModel",
                 self._compiled,
@@ -311,40 +327,58 @@ class Model:
                 )
             room = call.rooms_in[index]
             self._release(room)
-            need = math.prod(shape) * ITEM_SIZES[port.dtype] + _INPUT_SLACK
+            need = math.prod(shape) * ITEM_SIZES[port.dtype] + SLACK
             if need > len(room.memory):
                 room = call.rooms_in[index] = _Room(need)
             self._bind(room, port, shape)
             call.handles_in[index] = room.handle
         call.shapes = shapes
 
+    def _put(self, port: Port, room: _Room, tensor: Tensor) -> c_void_p | None:
+        """Have LiteRT read a tensor where it is, or put it into its room."""
+        size = tensor.size * ITEM_SIZES[port.dtype]
+        if tensor.dtype != port.dtype or len(tensor.data) != size:
+            raise LiteRtError(
+                f"input '{port.name}': {len(tensor.data)} bytes of {tensor.dtype} for {size} bytes "
+                f"of {port.dtype}"
+            )
+        owner: Any = tensor.data.obj
+        address: int = getattr(owner, "address", 0)
+        if not address or len(owner) != size:
+            room.memory.view[:size] = tensor.data
+            return room.handle
+        handle = room.lent.get(address)
+        if handle is None:
+            if len(room.lent) == _MOST_LENT:
+                self._release_lent(room)
+            handle = room.lent[address] = self._buffer(port, tensor.shape, address, size + SLACK)
+        return handle
+
     def _bind(self, room: _Room, port: Port, shape: tuple[int, ...]) -> None:
+        room.handle = self._buffer(port, shape, room.memory.address, len(room.memory))
+
+    def _buffer(self, port: Port, shape: tuple[int, ...], address: int, size: int) -> c_void_p:
         kind = TensorType()
         kind.element = _ELEMENTS[port.dtype]
         kind.layout.rank = len(shape)
         kind.layout.dimensions[: len(shape)] = shape
-        room.handle = self._library.make(
+        return self._library.make(
             "CreateTensorBufferFromHostMemory",
             byref(kind),
-            room.memory.address,
-            len(room.memory),
+            address,
+            size,
             None,  # nothing to call when it is destroyed
         )
 
     def _release(self, room: _Room) -> None:
+        self._release_lent(room)
         if room.handle is not None:
             self._library.destroy("TensorBuffer", room.handle)
             room.handle = None
 
-
-def _write(port: Port, room: _Room, tensor: Tensor) -> None:
-    size = tensor.size * ITEM_SIZES[port.dtype]
-    if tensor.dtype != port.dtype or len(tensor.data) != size:
-        raise LiteRtError(
-            f"input '{port.name}': {len(tensor.data)} bytes of {tensor.dtype} for {size} bytes of "
-            f"{port.dtype}"
-        )
-    room.memory.view[:size] = tensor.data
+    def _release_lent(self, room: _Room) -> None:
+        while room.lent:
+            self._library.destroy("TensorBuffer", room.lent.popitem()[1])
 
 
 def _read(port: Port, room: _Room, layout: Layout) -> Tensor:

@@ -5,22 +5,48 @@ Python clears a new bytearray, which for a 224x224x3 picture takes as long as re
 
 from __future__ import annotations
 
+from ctypes import addressof, c_char
+
+from handler.litert import ALIGNMENT, SLACK
+
 _KEPT_BYTES = 8 << 20
+
+
+class Body(bytearray):
+    """A body that LiteRT can read where it is: see `Model.run`.
+
+    Args:
+        length: Bytes, which stay as many.
+
+    Attributes:
+        address: Where it is; 0 where this Python moves what it should leave in its place.
+    """
+
+    __slots__ = ("address",)
+
+    def __init__(self, length: int) -> None:
+        super().__init__(length + ALIGNMENT + SLACK)
+        # What is taken off at either end stays allocated, and nothing moves.
+        del self[: -addressof(c_char.from_buffer(self)) % ALIGNMENT]
+        del self[length:]
+        address = addressof(c_char.from_buffer(self))
+        fits = not address % ALIGNMENT and self.__alloc__() > length + ALIGNMENT + SLACK
+        self.address = address if fits else 0
 
 
 class Bodies:
     """Keeps what was given back last, all of one length: a model's inputs mostly are."""
 
     def __init__(self) -> None:
-        self._free: list[bytearray] = []
+        self._free: list[Body] = []
 
-    def take(self, length: int) -> bytearray:
+    def take(self, length: int) -> Body:
         """Memory of that length, with whatever is in it: to be filled whole before it is read."""
         if self._free and len(self._free[-1]) == length:
             return self._free.pop()
-        return bytearray(length)
+        return Body(length)
 
-    def give_back(self, body: bytearray) -> None:
+    def give_back(self, body: Body) -> None:
         """Nobody reads it any more."""
         if self._free and len(self._free[-1]) != len(body):
             self._free.clear()

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from uvicorn import Config
     from uvicorn.server import ServerState
 
+    from handler.server.bodies import Body
     from handler.server.dispatcher import Dispatcher, Waiting
 
 ARRIVAL_SECONDS = 30.0
@@ -61,7 +62,7 @@ class Exchange:
         self.query = query
         self.keep_alive = keep_alive
         self.request: Request | None = None
-        self.memory: bytearray | None = None  # of a large body
+        self.memory: Body | None = None  # of a large body
         self.response: Response | None = None
 
 
@@ -94,7 +95,7 @@ class Connection(HttpToolsProtocol, asyncio.BufferedProtocol):
         self._parts: list[bytes] = []
         self._length = 0  # of the body, where it is known
         self._received = 0  # bytes of it so far
-        self._body: bytearray | None = None  # where a large one is received
+        self._body: Body | None = None  # where a large one is received
         self._head = 0  # bytes fed while the head is incomplete
         self._waiting: deque[Exchange] = deque()  # arrived, in order; not yet answered
         self._answering = False  # the first of them is with the dispatcher
@@ -136,7 +137,7 @@ class Connection(HttpToolsProtocol, asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         """So many bytes are there."""
         if self._body is None:
-            self.data_received(bytes(self._dispatcher.room[:nbytes]))
+            self.data_received(self._dispatcher.room[:nbytes])
             return
         self._received += nbytes
         if self._received == self._length:
@@ -144,7 +145,7 @@ class Connection(HttpToolsProtocol, asyncio.BufferedProtocol):
             self.parser = make_parser(self)
             self.on_message_complete()
 
-    def data_received(self, data: bytes) -> None:
+    def data_received(self, data: bytes | memoryview) -> None:
         """Feed the parser, and answer whatever is complete."""
         if self._deaf:
             return

@@ -106,6 +106,7 @@ async def _serve(channel: socket.socket, service: Service, options: Options) -> 
     loop = asyncio.get_running_loop()
     local = isinstance(service.predictor.backend, LiteRtBackend)
     at_once, turn_bytes = places(service)
+    heap.mend_large_pages()  # the model has run here, and written where it writes
     threads = 1 if local else _REMOTE_THREADS
     if options.max_batch_size > 1:
         # Requests can only be put together while each is in a thread.

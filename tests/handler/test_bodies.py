@@ -1,6 +1,11 @@
 """Memory for large bodies."""
 
-from handler.server.bodies import Bodies
+from ctypes import string_at
+
+import pytest
+
+from handler.litert import ALIGNMENT, SLACK
+from handler.server.bodies import Bodies, Body
 
 
 def test_what_was_given_back_is_taken_again() -> None:
@@ -33,3 +38,22 @@ def test_little_is_kept() -> None:
     bodies.give_back(other := bodies.take(1000))
     assert other is bodies.take(1000)
     assert taken[0] is not bodies.take(5 << 20)
+
+
+@pytest.mark.parametrize("length", [131_073, 602_112, 5_500_000])
+def test_a_body_begins_where_litert_can_read_it(length: int) -> None:
+    """As long as it was asked for, on a multiple of 64, with 64 bytes more behind it."""
+    bodies = [Body(length) for _ in range(5)]
+
+    assert {length} == {len(body) for body in bodies}
+    assert {0} == {body.address % ALIGNMENT for body in bodies}
+    assert all(body.address for body in bodies)
+    assert all(body.__alloc__() > length + SLACK for body in bodies)
+
+
+def test_what_is_received_stays_at_its_address() -> None:
+    """Whatever is written into a body through a view is read at its address."""
+    body = Body(200_000)
+    memoryview(body)[1000:1003] = b"abc"
+
+    assert b"abc" == string_at(body.address + 1000, 3)

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 PROJECT = Path(__file__).parents[2]
 FIND = """
 import ctypes, pathlib, sys
@@ -83,3 +85,40 @@ print(first == again, ctypes.string_at(again + (5 << 20), 1))
 """
 
     assert r"True b'\x07'" == _run(script)
+
+
+def test_pages_that_a_fork_has_taken_apart_are_mended() -> None:
+    """A forked process writes to each: its own are small then, and large again afterwards."""
+    script = """
+import os, re
+
+def large():
+    text = pathlib.Path("/proc/self/smaps").read_text()
+    return sum(map(int, re.findall(r"AnonHugePages: +(\\d+) kB", text)))
+
+heap.use_large_pages(32 << 20)
+block = process.malloc(16 << 20)
+ctypes.memset(block, 1, 16 << 20)
+first = large()
+if os.fork() == 0:
+    for page in range(8):
+        ctypes.memset(block + (page << 21), 2, 1)
+    apart = large()
+    heap.mend_large_pages()
+    kept = ctypes.string_at(block, 2) == bytes((2, 1))
+    print(first, apart, large(), kept, flush=True)
+    os._exit(0)
+os.wait()
+"""
+    first, apart, mended, kept = _run(script).split()
+
+    assert "True" == kept
+    if int(first) == 0:
+        pytest.skip("this kernel has no large pages to give")
+    assert int(apart) < int(mended)
+    assert int(first) <= int(mended)
+
+
+def test_without_large_pages_nothing_is_mended() -> None:
+    """A small model has asked for none."""
+    assert "None" == _run("print(heap.mend_large_pages())")

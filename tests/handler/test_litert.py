@@ -15,6 +15,7 @@ from handler.errors import LiteRtError, StartupError
 from handler.litert import Model
 from handler.litert_library import Library
 from handler.model_file import ModelFile
+from handler.server.bodies import Body
 from handler.service import Service, open_service
 from handler.tensor import Tensor
 from tests.handler.tiny import Port, Step, write_model
@@ -215,6 +216,54 @@ def test_an_answer_outlives_the_next_run(tiny: Path, library: str) -> None:
     run(2)
 
     assert ([2.0], [2]) == (first["sum"].tolist(), first["twice"].tolist())
+
+
+def _image(number: int) -> np.ndarray[Any, Any]:
+    return np.random.default_rng(number).random((1, 8, 8, 1), dtype=np.float32)
+
+
+def _in_body(image: np.ndarray[Any, Any]) -> Tensor:
+    body = Body(image.nbytes)
+    body[:] = image.tobytes()
+    return Tensor("float32", image.shape, body)
+
+
+def test_inputs_in_memory_of_their_own_each_get_their_answer(digits: Path, library: str) -> None:
+    """Many bodies, one after the other and again, between inputs that are copied."""
+    images = [_image(number) for number in range(40)]
+    model = _open(library, digits, ["serving_default"])
+    expected = [bytes(_run(model, image)) for image in images]
+    tensors = [_in_body(image) for image in images]
+
+    for number, tensor in (*enumerate(tensors), *enumerate(tensors)):
+        scores = model.run("serving_default", {"image": tensor})["scores"]
+        assert expected[number] == bytes(scores.data)
+        assert expected[0] == bytes(_run(model, images[0]))
+
+
+def test_an_input_that_says_where_it_is_is_read_there(digits: Path, library: str) -> None:
+    """No copy is made of it: what counts is the memory at its address."""
+    model = _open(library, digits, ["serving_default"])
+    other = Body(256)
+    other[:] = _image(1).tobytes()
+    body = Body(256)
+    body.address = other.address
+
+    scores = model.run("serving_default", {"image": Tensor("float32", (1, 8, 8, 1), body)})
+
+    assert bytes(_run(model, _image(1))) == bytes(scores["scores"].data)
+
+
+def test_a_row_of_a_body_is_copied(digits: Path, library: str) -> None:
+    """It begins somewhere else than the body does, and hardly ever where LiteRT can read it."""
+    model = _open(library, digits, ["serving_default"])
+    body = Body(512)
+    body[:] = _image(1).tobytes() + _image(2).tobytes()
+    row = Tensor("float32", (1, 8, 8, 1), memoryview(body)[256:])
+
+    scores = model.run("serving_default", {"image": row})["scores"]
+
+    assert bytes(_run(model, _image(2))) == bytes(scores.data)
 
 
 def test_opening_and_closing_leaves_nothing_behind(digits: Path, library: str) -> None:
