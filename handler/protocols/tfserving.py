@@ -25,7 +25,7 @@ VERSION = "1"
 LABEL = "live"
 """What a version label may be called: the name of the alias through which all requests come."""
 
-_PLAIN = {b'{"instances"': True, b'{"inputs"': False}
+_ROWS, _COLUMNS = b'{"instances"', b'{"inputs"'
 _KEYS = frozenset(("instances", "inputs", "signature_name"))
 _DT = {"float16": "DT_HALF", "float32": "DT_FLOAT", "float64": "DT_DOUBLE"}
 
@@ -211,9 +211,15 @@ def _plain(body: bytes, manifest: Manifest) -> tuple[Tensor | None, bool]:
         The tensor, or None where the long way has to look; and whether it came in rows.
     """
     head, _, text = body.partition(b":")
-    rows = _PLAIN.get(head.strip(nested_text.SPACES))
+    key = head.strip(nested_text.SPACES)  # a bytearray where the body is one: not to be hashed
     text, brace, rest = text.rpartition(b"}")
-    if rows is None or not brace or rest.strip(nested_text.SPACES) or len(manifest.inputs) != 1:
+    rows = key == _ROWS
+    if (
+        not (rows or key == _COLUMNS)
+        or not brace
+        or rest.strip(nested_text.SPACES)
+        or len(manifest.inputs) != 1
+    ):
         return None, False
     return nested_text.read(text, manifest.inputs[0]), rows
 
