@@ -60,15 +60,15 @@ _WARNING = 2
 # batch overruns a buffer of that size: the process dies, or rows are missing. So each output is
 # given an address range that no answer can fill.
 _OUTPUT_ROOM = 1 << 30
-ALIGNMENT = 64
-"""Where an input may begin."""
-
-SLACK = 64
-"""What must be readable behind one: XNNPACK reads up to 16 bytes beyond the end."""
-
-_MOST_LENT = 32
+_MOST_LENT = 32  # handles of others' memory, for each input
 _SMALL_INPUT = 4096  # memory comes in pages, so that less costs no less
 _RANK_BITS = 0x7F  # the eighth bit says that there are strides
+
+ALIGNMENT = 64
+"""Bytes: an input begins on a multiple of it."""
+
+SLACK = 64
+"""Bytes that must be readable behind an input: XNNPACK reads up to 16 of them."""
 
 
 class Port:
