@@ -20,6 +20,7 @@ SPACES = b" \t\n\r"
 """JSON's own; Python would strip others too."""
 
 _NUMBERS = b"0123456789+-.eE"
+_NO_MARKS = _NUMBERS + SPACES
 _TO_ZEROS = bytes.maketrans(_NUMBERS, b"0" * len(_NUMBERS))
 _BRACKETS_TO_SPACES = bytes.maketrans(b"[]", b"  ")
 
@@ -40,7 +41,7 @@ def read(text: bytes, spec: TensorSpec) -> Tensor | None:
     if picture or not sizes or sizes.count(-1) > 1 or spec.client_dtype == "bool":
         return None
     # Brackets, commas and whatever is no number.
-    marks = text.translate(None, _NUMBERS + SPACES)
+    marks = text.translate(None, _NO_MARKS)
     count = marks.count(b",") + 1
     row = math.prod([size for size in sizes if size != -1]) or 1
     shape = tuple([count // row if size == -1 else size for size in sizes])

@@ -210,18 +210,16 @@ def _plain(body: bytes, manifest: Manifest) -> tuple[Tensor | None, bool]:
     Returns:
         The tensor, or None where the long way has to look; and whether it came in rows.
     """
+    if len(manifest.inputs) != 1:
+        return None, False
     head, _, text = body.partition(b":")
     key = head.strip(nested_text.SPACES)  # a bytearray where the body is one: not to be hashed
-    text, brace, rest = text.rpartition(b"}")
-    rows = key == _ROWS
-    if (
-        not (rows or key == _COLUMNS)
-        or not brace
-        or rest.strip(nested_text.SPACES)
-        or len(manifest.inputs) != 1
-    ):
+    if key not in (_ROWS, _COLUMNS):
         return None, False
-    return nested_text.read(text, manifest.inputs[0]), rows
+    text, brace, rest = text.rpartition(b"}")
+    if not brace or rest.strip(nested_text.SPACES):
+        return None, False
+    return nested_text.read(text, manifest.inputs[0]), key == _ROWS
 
 
 def _is_binary(item: object) -> bool:

@@ -34,19 +34,22 @@ class Turn:
     Args:
         request: What waits.
         done: Called with the answer in the loop's thread, or with None once it is cancelled.
+
+    Attributes:
+        settled: The request is being answered, or its place is given up.
     """
 
-    __slots__ = ("begun", "cancelled", "done", "request")
+    __slots__ = ("done", "request", "settled")
 
     def __init__(self, request: Request, done: Callable[[Response | None], None]) -> None:
         self.request = request
         self.done = done
-        self.begun = self.cancelled = False
+        self.settled = False
 
     def cancel(self) -> None:
         """Give the place up, unless the request is being answered already."""
-        if not self.begun:
-            self.begun = self.cancelled = True
+        if not self.settled:
+            self.settled = True
             self.done(None)
 
 
@@ -93,9 +96,9 @@ class Turns:
         end = self._loop.time() + ROUND_SECONDS
         while self._waiting:
             turn = self._waiting.popleft()
-            if turn.cancelled:
+            if turn.settled:
                 continue
-            turn.begun = True
+            turn.settled = True
             if not self._is_short(turn.request):
                 future = self._thread.submit(self._answer, turn.request)
                 future.add_done_callback(partial(self._leave_thread, turn))
