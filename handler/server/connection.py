@@ -45,6 +45,12 @@ _LINGER_SECONDS = 1.0
 _PART_FIRST = 16
 _LARGE_BYTES = 131_072
 
+ARRIVING_BYTES = 512 << 20
+"""How much of large bodies may be arriving at a worker: ninety of the largest.
+
+Slow clients would otherwise have it keep 5.5 MB for each of a thousand connections.
+"""
+
 
 class Exchange:
     """One request, and what its answer needs to know.
@@ -96,6 +102,7 @@ class Connection(HttpToolsProtocol, asyncio.BufferedProtocol):
         self._length = 0  # of the body, where it is known
         self._received = 0  # bytes of it so far
         self._body: Body | None = None  # where a large one is received
+        self._held = 0  # bytes that the worker counts for it
         self._head = 0  # bytes fed while the head is incomplete
         self._waiting: deque[Exchange] = deque()  # arrived, in order; not yet answered
         self._answering = False  # the first of them is with the dispatcher
@@ -122,6 +129,7 @@ class Connection(HttpToolsProtocol, asyncio.BufferedProtocol):
         self._unset_keepalive_if_required()
         self._arrival.close()
         self._idle.close()
+        self._let_go()
         self._waiting.clear()
         if self._later is not None:
             self._later.cancel()
@@ -177,6 +185,11 @@ class Connection(HttpToolsProtocol, asyncio.BufferedProtocol):
             and self._length > _LARGE_BYTES
             and self._received * _PART_FIRST > self._length
         ):
+            try:
+                self._hold(self._length)
+            except OverloadedError as error:
+                self._refuse(error)
+                return
             self._body = self._dispatcher.bodies.take(self._length)
             self._body[: self._received] = b"".join(self._parts)
             self._parts = []
@@ -250,6 +263,8 @@ class Connection(HttpToolsProtocol, asyncio.BufferedProtocol):
         self._received += len(body)
         if self._received > MAX_BYTES:
             raise TooLargeError(f"the body has more than the {MAX_BYTES} bytes that are taken")
+        if self._received > _LARGE_BYTES:
+            self._hold(len(body))
         self._parts.append(body)
 
     def on_message_complete(self) -> None:
@@ -261,6 +276,8 @@ class Connection(HttpToolsProtocol, asyncio.BufferedProtocol):
         self._exchange = None
         self._begun = False
         self._head = 0
+        if self._held:
+            self._let_go()  # from here on the queue is the bound
         parts = self._parts
         body = self._body or (parts[0] if len(parts) == 1 else b"".join(parts))
         self._parts = []
@@ -275,6 +292,21 @@ class Connection(HttpToolsProtocol, asyncio.BufferedProtocol):
             # Whoever sends ahead waits in the kernel's buffers, not in ours. Not from the first on:
             # a client that leaves while its request waits is only noticed by reading.
             self.flow.pause_reading()
+
+    def _hold(self, size: int) -> None:
+        """Count memory for the body that arrives.
+
+        Raises:
+            OverloadedError: Bodies that arrive have all that a worker gives them.
+        """
+        self._held += size
+        self._dispatcher.arriving += size
+        if self._dispatcher.arriving > ARRIVING_BYTES:
+            raise OverloadedError("too many large bodies are arriving at once; try again")
+
+    def _let_go(self) -> None:
+        self._dispatcher.arriving -= self._held
+        self._held = 0
 
     # Answers
 
@@ -313,6 +345,7 @@ class Connection(HttpToolsProtocol, asyncio.BufferedProtocol):
         self._exchange = None
         self._parts = []
         self._body = None
+        self._let_go()
         self._arrival.since = None
         refused = Exchange("", "", "", keep_alive=False)
         refused.response = error_response(error)

@@ -3,9 +3,14 @@
 import http.client
 import json
 import random
+import select
+import socket
+import struct
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -222,6 +227,59 @@ def test_a_large_body_that_ends_early_is_refused(listener: Listener) -> None:
 
     assert answer.startswith(b"HTTP/1.1 400")
     assert b"the body ended after 399999 bytes, too early" in answer
+
+
+_LARGE = {
+    "of a known length": (b"Content-Length: 400000\r\n\r\n" + bytes(300_000), bytes(100_000)),
+    "chunked": (
+        b"Transfer-Encoding: chunked\r\n\r\n493e0\r\n" + bytes(300_000),
+        b"\r\n186a0\r\n" + bytes(100_000) + b"\r\n0\r\n\r\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", _LARGE)
+def test_large_bodies_that_arrive_at_once_take_bounded_memory(
+    listener: Listener, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Those that are too much get a 503, the others arrive, and nothing stays counted."""
+    monkeypatch.setattr("handler.server.connection.ARRIVING_BYTES", 900_000)
+    begin, rest = _LARGE[kind]
+    with ExitStack() as stack:
+        clients = [stack.enter_context(listener.serving.connect()) for _ in range(8)]
+        for client in clients:
+            client.sendall(b"POST /echo HTTP/1.1\r\nConnection: close\r\n" + begin)
+        assert select.select(clients, [], [], 10)[0]
+        for client in clients:
+            client.sendall(rest)
+        answers = Counter(read_all(client)[9:12] for client in clients)
+
+    assert {b"200", b"503"} == set(answers)
+    assert answers[b"200"] == len(listener.bodies)
+    assert 0 == listener.serving.dispatcher.arriving
+
+
+def test_a_large_body_counts_until_it_is_here_or_its_client_has_gone(listener: Listener) -> None:
+    """Else a worker would refuse everybody in the end."""
+    begin, rest = _LARGE["of a known length"]
+    dispatcher = listener.serving.dispatcher
+    with listener.serving.connect() as client:
+        client.sendall(b"POST /echo HTTP/1.1\r\n" + begin + rest)
+        assert client.recv(1000).startswith(b"HTTP/1.1 200")
+        assert 0 == dispatcher.arriving
+        client.sendall(b"POST /echo HTTP/1.1\r\n" + begin)
+        _await(lambda: dispatcher.arriving == 400_000)
+        # It is gone without a word: a plain close would end its body, too early.
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    _await(lambda: dispatcher.arriving == 0)
+
+
+def _await(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.005)
 
 
 def test_an_idle_connection_is_closed_when_it_has_been_idle_for_long(
