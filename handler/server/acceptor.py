@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _BACKLOG = 2048
 _MESSAGE_BYTES = 4096
 _AFTER_GRACE_SECONDS = 2.0
+_FULL_SECONDS = 0.005  # until a worker is offered again what no channel had room for
 
 
 class Worker:
@@ -76,6 +77,7 @@ class Acceptor:
         self._wake, self._signals = socket.socketpair()
         self._stopping = False
         self._listening = False
+        self._held: socket.socket | None = None  # accepted, and no channel has room for it
         self.address: tuple[str, int] = self._listener.getsockname()[:2]
 
     def run(self) -> bool:
@@ -105,6 +107,8 @@ class Acceptor:
             self._kill()
 
     def _turn(self, timeout: float | None) -> None:
+        if self._held is not None:
+            timeout = _FULL_SECONDS
         for key, _ in self._selector.select(timeout):
             if key.fileobj is self._listener:
                 self._accept()
@@ -112,24 +116,34 @@ class Acceptor:
                 self._wake.recv(_MESSAGE_BYTES)
             else:
                 self._hear(self._workers[key.fd])
+        if self._held is not None:
+            self._accept()
 
     def _accept(self) -> bool:
-        """Hand one connection over, if there is one."""
+        """Hand one connection over, if there is one and a worker takes it."""
+        held = self._held
         try:
-            client, _ = self._listener.accept()
+            client = held or self._listener.accept()[0]
         except OSError:
             return False  # none, or it left again
-        with client:
-            # Who has the fewest; among equals the longest known, so the order is always the same.
-            # One that replaces another, and is not ready yet, only where nobody else is.
-            for each in sorted(self._workers.values(), key=lambda one: (not one.ready, one.open)):
-                try:
-                    socket.send_fds(each.channel, [b"+"], [client.fileno()])
-                except OSError:
-                    continue  # it died, or its channel is full
-                each.open += 1
-                break
-        return True
+        # Who has the fewest; among equals the longest known, so the order is always the same.
+        # One that replaces another, and is not ready yet, only where nobody else is.
+        for each in sorted(self._workers.values(), key=lambda one: (not one.ready, one.open)):
+            try:
+                socket.send_fds(each.channel, [b"+"], [client.fileno()])
+            except OSError:
+                continue  # it died, or its channel is full
+            each.open += 1
+            client.close()
+            if held is not None:
+                self._held = None
+                self._selector.register(self._listener, selectors.EVENT_READ)
+            return True
+        # A burst, to workers that are busy: whoever else connects waits in the kernel.
+        if held is None:
+            self._held = client
+            self._selector.unregister(self._listener)
+        return False
 
     def _hear(self, sender: Worker) -> None:
         try:
@@ -202,14 +216,15 @@ class Acceptor:
 
     def _drain(self) -> bool:
         """Hand over what has connected already, tell the workers to finish, wait for them."""
-        if self._listening:
-            while self._accept():
-                pass
+        end = monotonic() + self._options.grace + _AFTER_GRACE_SECONDS
+        while self._accept() or (self._held is not None and self._workers and monotonic() < end):
+            if self._held is not None:
+                self._turn(None)
+        if self._listening and self._held is None:
             self._selector.unregister(self._listener)
         self._listener.close()
         for each in self._workers.values():
             each.channel.shutdown(socket.SHUT_WR)
-        end = monotonic() + self._options.grace + _AFTER_GRACE_SECONDS
         while self._workers and (left := end - monotonic()) > 0:
             self._turn(left)
         return not self._workers
@@ -221,6 +236,8 @@ class Acceptor:
             os.waitpid(each.pid, 0)
             each.channel.close()
         self._selector.close()
+        if self._held is not None:
+            self._held.close()
         for end in (self._listener, self._wake, self._signals):
             end.close()
 

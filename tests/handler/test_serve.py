@@ -133,6 +133,29 @@ def test_connections_are_shared_evenly(start: Callable[..., Command]) -> None:
         assert after == command.workers()
 
 
+def test_a_burst_of_connections_waits_for_workers_that_are_busy(
+    start: Callable[..., Command],
+) -> None:
+    """More than fit between the processes, while no worker takes any: each is answered later."""
+    command = start(TELEMETRY="off")  # nobody reads its lines
+    workers = list(command.workers())
+    for pid in workers:
+        os.kill(pid, signal.SIGSTOP)
+    with ExitStack() as stack:
+        clients = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", command.port), timeout=10))
+            for _ in range(900)
+        ]
+        for client in clients:
+            client.sendall(PING)
+        sleep(0.5)  # the acceptor has handed over what it can
+        for pid in workers:
+            os.kill(pid, signal.SIGCONT)
+
+        assert {b"HTTP/1.1 200"} == {client.recv(1000)[:12] for client in clients}
+        assert 0 == command.stop()
+
+
 def test_a_worker_that_dies_is_replaced(start: Callable[..., Command]) -> None:
     """It is said, and the next connections are served."""
     command = start()
