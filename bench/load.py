@@ -43,7 +43,12 @@ def ensure() -> None:
 
 
 def run(
-    url: str, media: str, requests: Sequence[bytes], expected: Sequence[bytes], seconds: int
+    url: str,
+    media: str,
+    requests: Sequence[bytes],
+    expected: Sequence[bytes],
+    seconds: int,
+    meanwhile: Callable[[int], None] | None = None,
 ) -> dict[str, Any]:
     """Ask a server as fast as it answers, for a while.
 
@@ -53,6 +58,7 @@ def run(
         requests: Bodies, sent in turn; large ones by two threads, each of them one always.
         expected: Bodies of the right answers, in any order.
         seconds: How long.
+        meanwhile: Called with wrk's process as soon as that has begun.
 
     Returns:
         `requests`, `seconds`, `p50_ms`, `p99_ms`, `max_ms`, `wrong` (another status than 200, or
@@ -70,10 +76,16 @@ def run(
         command += [f"--duration={seconds}s", f"--script={SCRIPT}", url, "--"]
         command += [folder, str(len(requests)), media, order]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
-            output = process.stdout.read().decode() if process.stdout else ""
-            # Popen's own wait says nothing of the time that it took.
-            _, status, usage = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
+            try:
+                if meanwhile:
+                    meanwhile(process.pid)
+                output = process.stdout.read().decode() if process.stdout else ""
+                # Popen's own wait says nothing of the time that it took.
+                _, status, usage = os.wait4(process.pid, 0)
+                process.returncode = os.waitstatus_to_exitcode(status)
+            finally:
+                # Does nothing to one that has ended; Popen would wait for the load's end.
+                process.kill()
     try:
         found: dict[str, Any] = json.loads(output.strip().splitlines()[-1])
     except (IndexError, ValueError) as error:
