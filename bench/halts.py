@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 STRETCH_SECONDS = 0.5
 LEFT_SECONDS = 0.2  # in which a server notices that the clients of the last load are gone
 # What wrk may take before and after its own seconds: it counts as the server's time. Mostly 0.02.
-AROUND_SECONDS = 0.1
+AROUND_SECONDS = 0.3
 
 
 @dataclass(frozen=True, kw_only=True)
