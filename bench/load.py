@@ -43,12 +43,7 @@ def ensure() -> None:
 
 
 def run(
-    url: str,
-    media: str,
-    requests: Sequence[bytes],
-    expected: Sequence[bytes],
-    seconds: int,
-    meanwhile: Callable[[int], None] | None = None,
+    url: str, media: str, requests: Sequence[bytes], expected: Sequence[bytes], seconds: int
 ) -> dict[str, Any]:
     """Ask a server as fast as it answers, for a while.
 
@@ -58,7 +53,6 @@ def run(
         requests: Bodies, sent in turn; large ones by two threads, each of them one always.
         expected: Bodies of the right answers, in any order.
         seconds: How long.
-        meanwhile: Called with wrk's process as soon as that has begun.
 
     Returns:
         `requests`, `seconds`, `p50_ms`, `p99_ms`, `max_ms`, `wrong` (another status than 200, or
@@ -76,16 +70,10 @@ def run(
         command += [f"--duration={seconds}s", f"--script={SCRIPT}", url, "--"]
         command += [folder, str(len(requests)), media, order]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
-            try:
-                if meanwhile:
-                    meanwhile(process.pid)
-                output = process.stdout.read().decode() if process.stdout else ""
-                # Popen's own wait says nothing of the time that it took.
-                _, status, usage = os.wait4(process.pid, 0)
-                process.returncode = os.waitstatus_to_exitcode(status)
-            finally:
-                # Does nothing to one that has ended; Popen would wait for the load's end.
-                process.kill()
+            output = process.stdout.read().decode() if process.stdout else ""
+            # Popen's own wait says nothing of the time that it took.
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
     try:
         found: dict[str, Any] = json.loads(output.strip().splitlines()[-1])
     except (IndexError, ValueError) as error:

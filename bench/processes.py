@@ -1,17 +1,12 @@
-"""A server's whole process tree: what it uses, its halts and its end. Reads Linux' /proc."""
+"""A server's whole process tree: what it uses, and its end. Reads Linux' /proc."""
 
 from __future__ import annotations
 
 import os
-import select
 import signal
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 # Fields of /proc/PID/stat behind the name in parentheses: parent, and the four times.
@@ -19,14 +14,12 @@ _PARENT, _UTIME, _CHILDREN_STIME = 1, 11, 14
 STOP_SECONDS = 3.0
 
 
-def tree(*roots: int) -> list[int]:
-    """Processes, in this order, and then all that descend from them."""
+def tree(root: int) -> list[int]:
+    """A process and all that descend from it."""
     parents = {pid: int(fields[_PARENT]) for pid, fields in _all().items()}
-    found = list(roots)
+    found = [root]
     for pid in found:
-        found += [
-            child for child, parent in parents.items() if parent == pid and child not in found
-        ]
+        found += [child for child, parent in parents.items() if parent == pid]
     return found
 
 
@@ -55,30 +48,6 @@ def memory_mb(root: int) -> tuple[float, float]:
             elif name == "Rss":
                 rss += int(value.split()[0])
     return pss * 1024 / 1e6, rss * 1024 / 1e6
-
-
-def ended(pid: int, seconds: float) -> bool:
-    """Whether a child has ended within so many seconds; its status remains to be waited for."""
-    descriptor = os.pidfd_open(pid)
-    try:
-        return bool(select.select([descriptor], [], [], seconds)[0])
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def halted(members: Sequence[int]) -> Iterator[None]:
-    """Halt processes, in this order, and let them go on, in the opposite order, whatever happens.
-
-    One that has ended is no error.
-    """
-    try:
-        for pid in members:
-            _signal(pid, signal.SIGSTOP)
-        yield
-    finally:
-        for pid in reversed(members):
-            _signal(pid, signal.SIGCONT)
 
 
 def stop(root: int, seconds: float = STOP_SECONDS) -> None:
@@ -115,7 +84,7 @@ def _alive(pid: int) -> bool:
 
 
 def _signal(pid: int, number: int) -> None:
-    with suppress(ProcessLookupError):
+    if _alive(pid):
         os.kill(pid, number)
 
 

@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import answers, halts, load, processes, yardstick
+from bench import answers, load, processes, yardstick
 from bench.contenders import CONTENDERS
 from bench.errors import BenchError, WrongAnswerError
 from bench.stats import median
 from local.home import say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from bench.contenders import Contender
     from bench.models import BenchModel
@@ -34,9 +34,7 @@ READY_SECONDS = 90.0
 # get one part after the other, ours beside each peer's. Those that wait take less than 1 % of a
 # core. Of shorter parts, beginning and end are 1 %.
 PARTS, PART_SECONDS = 8, 2
-# Stretches of the load that is halted for looks at the bare call, about. A promise depends on ours
-# alone: the peers' shares need not be known as well.
-STRETCHES, PEER_STRETCHES, QUICK_STRETCHES = 60, 12, 6
+LEFT_SECONDS = 0.2  # in which a server notices that the clients of the last part are gone
 POLL_SECONDS = 0.005
 OK = 200
 
@@ -61,9 +59,9 @@ class Running:
     expected: list[bytes]
     ready_s: float
 
-    def load(self, seconds: int, meanwhile: Callable[[int], None] | None = None) -> dict[str, Any]:
+    def load(self, seconds: int) -> dict[str, Any]:
         """Ask it as fast as it answers: see `load.run`."""
-        return load.run(self.url, self.media, self.requests, self.expected, seconds, meanwhile)
+        return load.run(self.url, self.media, self.requests, self.expected, seconds)
 
 
 def measure(models: list[BenchModel], *, quick: bool = False) -> dict[str, Any]:
@@ -94,7 +92,7 @@ def _measure(model: BenchModel, *, quick: bool) -> dict[str, Any]:
     repetitions = QUICK_REPETITIONS if quick else REPETITIONS
     for number in range(repetitions):
         say(f"servers, {model.name}: repetition {number + 1} of {repetitions}")
-        for contender, found in _repetition(model, chosen, quick=quick).items():
+        for contender, found in _repetition(model, chosen).items():
             runs[contender.key].append(found)
             say(f"  {contender.title}: {found['per_second']:,.0f}/s, p99 {found['p99_ms']:.1f} ms")
     return {
@@ -127,14 +125,16 @@ def _try(contender: Contender, model: BenchModel, variant: str) -> float:
     return float(found["requests"] / found["seconds"])
 
 
-def _repetition(
-    model: BenchModel, chosen: dict[str, str], *, quick: bool
-) -> dict[Contender, dict[str, Any]]:
+def _repetition(model: BenchModel, chosen: dict[str, str]) -> dict[Contender, dict[str, Any]]:
     """One start and one warm-up of each server, then loads in turns, then the end of all."""
+    # Of a small model the bare call says little: what is around it is most of the work.
+    compared = model.raw
     with ExitStack() as stack:
         servers = {c: stack.enter_context(_running(c, model, chosen[c.key])) for c in CONTENDERS}
         loads = {c: [server.load(WARM_UP_SECONDS)] for c, server in servers.items()}
         used = dict.fromkeys(CONTENDERS, 0.0)
+        looks: dict[Contender, list[tuple[float, float]]] = {c: [] for c in CONTENDERS}
+        look = _look(model) if compared else 0.0
         ours, *peers = CONTENDERS
         for _ in range(PARTS):
             for contender in (c for peer in peers for c in (ours, peer)):
@@ -142,20 +142,11 @@ def _repetition(
                 before = processes.cpu_seconds(server.pid)
                 loads[contender].append(server.load(PART_SECONDS))
                 used[contender] += processes.cpu_seconds(server.pid) - before
+                if compared:
+                    looks[contender].append((look, look := _look(model)))
         memory = {c: processes.memory_mb(server.pid) for c, server in servers.items()}
-        stretches = dict.fromkeys(peers, PEER_STRETCHES) | {ours: STRETCHES}
-        if quick:
-            stretches = dict.fromkeys(CONTENDERS, QUICK_STRETCHES)
-        halted = {
-            c: halts.measure(
-                server.load, lambda: yardstick.alone_ms(model), server.pid, stretches[c]
-            )
-            for c, server in servers.items()
-            # Of a small model the bare call says little: what is around it is most of the work.
-            if model.raw
-        }
     return {
-        c: _found(c, model, loads[c], halted.get(c))
+        c: _found(c, model, loads[c], looks[c])
         | {"cpu_ms_per_request": used[c] * 1000 / sum(part["requests"] for part in loads[c][1:])}
         | {"pss_mb": memory[c][0], "rss_mb": memory[c][1], "ready_s": server.ready_s}
         for c, server in servers.items()
@@ -166,32 +157,34 @@ def _found(
     contender: Contender,
     model: BenchModel,
     loads: list[dict[str, Any]],
-    halted: halts.Halted | None,
+    looks: list[tuple[float, float]],
 ) -> dict[str, Any]:
-    """What a warm-up, the loads after it and the one that was halted say."""
+    """What a warm-up and the loads after it say, with the bare call before and after each load."""
     warm, *parts = loads
     found = load.together(parts)
     if not found["requests"]:
         raise BenchError(f"{contender.title}, {model.name}: no answer to {len(parts)} loads")
-    checked = [found, warm]
     share: dict[str, Any] = {}
-    if halted:
-        checked.append(halted.found)
-        share["share_of_cores"] = yardstick.share_of_cores(
-            halted.found["requests"], halted.stretches, halted.looks
-        )
-        share["alone_ms"] = median(halted.looks)
+    if looks:
+        counts = [(part["requests"], part["seconds"]) for part in parts]
+        share["share_of_cores"] = yardstick.share_of_cores(counts, looks)
+        share["alone_ms"] = median([ms for pair in looks for ms in pair])
     return {
         "per_second": found["requests"] / found["seconds"],
         "p50_ms": found["p50_ms"],
         "p99_ms": found["p99_ms"],
         "max_ms": found["max_ms"],
         "requests": found["requests"],
-        "wrong": sum(each["wrong"] for each in checked),
-        "failed": sum(each["failed"] for each in checked),
+        "wrong": found["wrong"] + warm["wrong"],
+        "failed": found["failed"] + warm["failed"],
         "load_cpu_ms_per_request": found["cpu_seconds"] * 1000 / found["requests"],
         **share,
     }
+
+
+def _look(model: BenchModel) -> float:
+    time.sleep(LEFT_SECONDS)
+    return yardstick.alone_ms(model)
 
 
 @contextmanager

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from itertools import pairwise
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from bench.models import BenchModel
 
 BARE_CALL = Path("bench/inside/bare_call.py")
-SECONDS = 0.125
+SECONDS = 0.25
 
 
 def alone_ms(model: BenchModel) -> float:
@@ -44,17 +43,18 @@ def alone_ms(model: BenchModel) -> float:
     return fmean([median(times) for times in json.loads(done.stdout)])
 
 
-def share_of_cores(answers: int, stretches: Sequence[float], looks: Sequence[float]) -> float:
+def share_of_cores(
+    parts: Sequence[tuple[float, float]], looks: Sequence[tuple[float, float]]
+) -> float:
     """A server's answers over the calls that the cores could have made meanwhile.
 
     Args:
-        answers: To the whole load.
-        stretches: Seconds of each stretch of the load.
-        looks: Milliseconds of a call before the first stretch and after each: within one the cores
-            are as fast as on average directly before and after it.
+        parts: Answers and seconds of each part of the load.
+        looks: Milliseconds of a call before and after each: within one part the cores are as fast
+            as on average directly before and after it.
     """
     calls = sum(
         seconds * WORKERS * 1000 / fmean(around)
-        for seconds, around in zip(stretches, pairwise(looks), strict=True)
+        for (_, seconds), around in zip(parts, looks, strict=True)
     )
-    return answers / calls
+    return sum(answers for answers, _ in parts) / calls

@@ -1,11 +1,6 @@
-"""Loads of a server: the program that asks, and what several say together."""
+"""What loads of a server say together."""
 
-import os
-from pathlib import Path
-
-import pytest
-
-from bench.load import run, together
+from bench.load import together
 
 
 def test_parts_of_a_load_add_up() -> None:
@@ -17,23 +12,3 @@ def test_parts_of_a_load_add_up() -> None:
 
     expected = {"requests": 210, "seconds": 3.0, "p50_ms": 1.5, "p99_ms": 3.0, "max_ms": 24.0}
     assert expected == together(each)
-
-
-def test_a_load_ends_with_what_goes_on_meanwhile(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Who is interrupted neither waits for the end of the load nor leaves it behind."""
-    program = tmp_path / "wrk"
-    program.write_text("#!/bin/sh\nexec sleep 60\n")
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    started = []
-
-    def interrupt(pid: int) -> None:
-        started.append(pid)
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        run("http://127.0.0.1:1", "text/plain", [b"1"], [b"2"], 60, interrupt)
-
-    assert not Path(f"/proc/{started[0]}").exists()
