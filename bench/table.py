@@ -18,9 +18,9 @@ Start: from the runtime client's start to its first answer, less what a handler 
 takes (whose own row shows the whole). Warm: through the runtime interface emulator. Cost: x86, a
 million digits, {COLD_SHARE:.0%} of them cold, initialisation billed."""
 READ_SERVERS = """\
-The load shares the cores. Each peer has the settings that its guide recommends and serves the same
-file. Every repetition, the versions and all other figures:
-[bench/results.json](bench/results.json)."""
+The load shares the cores. "Of the cores": answers, of the bare C calls that both cores could have
+made meanwhile. Each peer has the settings that its guide recommends and serves the same file. Every
+repetition, the versions and all other figures: [bench/results.json](bench/results.json)."""
 HANDLERS_HEAD = """\
 | handler | start, digits | MobileNetV2 | warm p50 / p99 | image adds | peak RSS | $ a million |
 | --- | ---: | ---: | ---: | ---: | ---: | ---: |"""
