@@ -7,9 +7,16 @@ from __future__ import annotations
 
 from ctypes import addressof, c_char
 
+from handler.errors import OverloadedError
 from handler.litert import ALIGNMENT, SLACK
 
 _KEPT_BYTES = 8 << 20
+
+ARRIVING_BYTES = 512 << 20
+"""How much of large bodies may be arriving at a worker: ninety of the largest.
+
+Slow clients would otherwise have it keep 5.5 MB for each of a thousand connections.
+"""
 
 
 class Body(bytearray):
@@ -35,10 +42,29 @@ class Body(bytearray):
 
 
 class Bodies:
-    """Keeps what was given back last, all of one length: a model's inputs mostly are."""
+    """Keeps what was given back last, all of one length: a model's inputs mostly are.
+
+    Attributes:
+        arriving: Bytes that large bodies take whose end has not come yet.
+    """
 
     def __init__(self) -> None:
+        self.arriving = 0
         self._free: list[Body] = []
+
+    def hold(self, size: int) -> None:
+        """Count memory for a body that arrives.
+
+        Raises:
+            OverloadedError: Such bodies have all that a worker gives them; it counts nevertheless.
+        """
+        self.arriving += size
+        if self.arriving > ARRIVING_BYTES:
+            raise OverloadedError("too many large bodies are arriving at once; try again")
+
+    def let_go(self, size: int) -> None:
+        """What was counted is here, or will not come any more."""
+        self.arriving -= size
 
     def take(self, length: int) -> Body:
         """Memory of that length, with whatever is in it: to be filled whole before it is read."""

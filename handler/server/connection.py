@@ -45,12 +45,6 @@ _LINGER_SECONDS = 1.0
 _PART_FIRST = 16
 _LARGE_BYTES = 131_072
 
-ARRIVING_BYTES = 512 << 20
-"""How much of large bodies may be arriving at a worker: ninety of the largest.
-
-Slow clients would otherwise have it keep 5.5 MB for each of a thousand connections.
-"""
-
 
 class Exchange:
     """One request, and what its answer needs to know.
@@ -294,18 +288,11 @@ class Connection(HttpToolsProtocol, asyncio.BufferedProtocol):
             self.flow.pause_reading()
 
     def _hold(self, size: int) -> None:
-        """Count memory for the body that arrives.
-
-        Raises:
-            OverloadedError: Bodies that arrive have all that a worker gives them.
-        """
         self._held += size
-        self._dispatcher.arriving += size
-        if self._dispatcher.arriving > ARRIVING_BYTES:
-            raise OverloadedError("too many large bodies are arriving at once; try again")
+        self._dispatcher.bodies.hold(size)
 
     def _let_go(self) -> None:
-        self._dispatcher.arriving -= self._held
+        self._dispatcher.bodies.let_go(self._held)
         self._held = 0
 
     # Answers

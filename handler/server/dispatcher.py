@@ -75,7 +75,6 @@ class Dispatcher:
         pending: Requests that a thread is at, or that wait for one.
         room: Where connections receive, in turn, what is looked at before the next one does.
         bodies: Where they receive what is too large for that.
-        arriving: Bytes that large bodies take whose end has not come yet.
     """
 
     def __init__(
@@ -96,7 +95,6 @@ class Dispatcher:
         self.pending = 0
         self.room = memoryview(bytearray(ROOM_BYTES))
         self.bodies = Bodies()
-        self.arriving = 0
         self._threads = ThreadPoolExecutor(threads, "model")
         self._turns = Turns(service.answer, self._is_short, self._threads, loop)
 

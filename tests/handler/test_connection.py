@@ -243,7 +243,7 @@ def test_large_bodies_that_arrive_at_once_take_bounded_memory(
     listener: Listener, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     """Those that are too much get a 503, the others arrive, and nothing stays counted."""
-    monkeypatch.setattr("handler.server.connection.ARRIVING_BYTES", 900_000)
+    monkeypatch.setattr("handler.server.bodies.ARRIVING_BYTES", 900_000)
     begin, rest = _LARGE[kind]
     with ExitStack() as stack:
         clients = [stack.enter_context(listener.serving.connect()) for _ in range(8)]
@@ -256,23 +256,23 @@ def test_large_bodies_that_arrive_at_once_take_bounded_memory(
 
     assert {b"200", b"503"} == set(answers)
     assert answers[b"200"] == len(listener.bodies)
-    assert 0 == listener.serving.dispatcher.arriving
+    assert 0 == listener.serving.dispatcher.bodies.arriving
 
 
 def test_a_large_body_counts_until_it_is_here_or_its_client_has_gone(listener: Listener) -> None:
     """Else a worker would refuse everybody in the end."""
     begin, rest = _LARGE["of a known length"]
-    dispatcher = listener.serving.dispatcher
+    bodies = listener.serving.dispatcher.bodies
     with listener.serving.connect() as client:
         client.sendall(b"POST /echo HTTP/1.1\r\n" + begin + rest)
         assert client.recv(1000).startswith(b"HTTP/1.1 200")
-        assert 0 == dispatcher.arriving
+        assert 0 == bodies.arriving
         client.sendall(b"POST /echo HTTP/1.1\r\n" + begin)
-        _await(lambda: dispatcher.arriving == 400_000)
+        _await(lambda: bodies.arriving == 400_000)
         # It is gone without a word: a plain close would end its body, too early.
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
-    _await(lambda: dispatcher.arriving == 0)
+    _await(lambda: bodies.arriving == 0)
 
 
 def _await(condition: Callable[[], bool]) -> None:
