@@ -27,7 +27,8 @@ class Options:
         workers: Processes that answer; they share a large model's weights.
         queue: Requests that may wait for a worker's model; one more is answered 503.
         connections: Connections a worker keeps; one more is answered 503.
-        max_batch_size: Most rows that requests are put together to; 1 for each on its own.
+        max_batch_size: Most rows that requests are put together to; 1 for each on its own, 0 for
+            two that wait anyway.
         max_batch_delay_ms: Milliseconds that a request waits for others to run with.
         grace: Seconds that requests under way are given when the server is told to stop.
     """
@@ -64,7 +65,13 @@ def read(arguments: Sequence[str] | None, settings: Mapping[str, str]) -> Option
     add("workers", str(cores()), 1, "processes that answer; they share a large model's weights")
     add("queue", "64", 0, "requests that may wait for one worker's model")
     add("connections", "1024", 1, "connections that one worker keeps")
-    add("max-batch-size", "1", 1, "most rows that requests are put together to; 1: never")
+    add(
+        "max-batch-size",
+        "0",
+        0,
+        "most rows that requests are put together to; 1: never; 0: two raw tensors that wait "
+        "anyway, where the model is no slower so and answers the same bits",
+    )
     add("max-batch-delay-ms", "5", 0, "how long a request waits for others to run with")
     add("grace", "20", 0, "seconds for requests under way when told to stop")
     return Options(**vars(parser.parse_args(arguments)))

@@ -108,6 +108,7 @@ def serving(
     queue: int = 64,
     connections: int = 100,
     turn_bytes: int = 0,
+    pairs: bool = False,
     kind: type[Dispatcher] = Dispatcher,
 ) -> Iterator[Serving]:
     """Serve until the block ends, then drain."""
@@ -119,7 +120,13 @@ def serving(
         config = configure(5)
         server = Server(config)
         dispatcher = kind(
-            service, loop, threads=threads, queue=queue, at_once=at_once, turn_bytes=turn_bytes
+            service,
+            loop,
+            threads=threads,
+            queue=queue,
+            at_once=at_once,
+            turn_bytes=turn_bytes,
+            pairs=pairs,
         )
 
         def close() -> None:

@@ -13,6 +13,7 @@ from handler.errors import BadRequestError, StartupError
 from handler.manifest import Signature
 from handler.messages import Request
 from handler.server.batcher import Batcher, check
+from handler.server.pairs import pay
 from handler.service import Service
 from handler.tensor import Tensor, TensorSpec
 from tests.handler.serving import read_all, serving
@@ -192,3 +193,19 @@ def test_a_model_that_cannot_be_batched_is_refused(
     """At the start, with the option that asked for it, rather than with wrong numbers later."""
     with pytest.raises(StartupError, match=rf"--max-batch-size is above 1.*{message}"):
         check(Counted(run), signature)
+
+
+class Sieve:
+    """A backend that answers rows as they please it: of these none."""
+
+    def run(self, tensors: Mapping[str, Tensor], signature: Signature) -> dict[str, Tensor]:
+        """Find nothing."""
+        del tensors
+        return {spec.name: Tensor.of(spec.dtype, (0, 2), []) for spec in signature.outputs}
+
+
+def test_a_model_that_leaves_rows_out_is_refused() -> None:
+    """One that looks for something, say: its first dimension is free and not the batch."""
+    with pytest.raises(StartupError, match="'y' of one row changes with the rows beside it"):
+        check(Sieve(), ROW)
+    assert not pay(Sieve(), ROW)
