@@ -12,6 +12,7 @@ import selectors
 import signal
 import socket
 import sys
+import traceback
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -202,6 +203,8 @@ class Acceptor:
                 if core is not None:
                     os.sched_setaffinity(0, {core})
                 worker.run(theirs, self._options, self._service)
+            except BaseException:  # noqa: BLE001 - a fault of ours, and we only see a status
+                traceback.print_exc()
             finally:
                 # Nothing of the acceptor's may happen in a worker, whatever went wrong there.
                 os._exit(1)

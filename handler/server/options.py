@@ -24,7 +24,7 @@ class Options:
     Attributes:
         host: Address to bind.
         port: Port to bind; 0 picks a free one.
-        workers: Processes that answer; they share a large model's weights.
+        workers: Processes that answer; a large model is loaded once for all.
         queue: Requests that may wait for a worker's model; one more is answered 503.
         connections: Connections a worker keeps; one more is answered 503.
         max_batch_size: Most rows that requests are put together to; 1 for each on its own, 0 for
@@ -62,7 +62,7 @@ def read(arguments: Sequence[str] | None, settings: Mapping[str, str]) -> Option
     # A container is its own boundary: what reaches it is decided by whoever publishes the port.
     parser.add_argument("--host", default="0.0.0.0", help="address to bind")  # noqa: S104
     add("port", "8080", 0, "port to bind; 0 picks a free one", _PORTS)
-    add("workers", str(cores()), 1, "processes that answer; they share a large model's weights")
+    add("workers", str(cores()), 1, "processes that answer; a large model is loaded once for all")
     add("queue", "64", 0, "requests that may wait for one worker's model")
     add("connections", "1024", 1, "connections that one worker keeps")
     add(

@@ -1,7 +1,8 @@
 """One worker: a process with its own model, given its connections by the acceptor.
 
-A large model is loaded before the workers are forked: what no run writes to, its weights above all,
-is then there once for all of them, in the machine's memory and in the caches that its cores share.
+A large model is loaded before the workers are forked: it is hashed, laid out and held to its golden
+vector once for all of them, and one that replaces another is ready at once. Its file is in memory
+once, too; of LiteRT's own copy of the weights each worker soon has one, see heap.
 
 The channel to the acceptor carries, inwards, one open connection a message, and its end, which
 means: finish and go. Outwards it says that the model is loaded (or why it is not), and each

@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from time import monotonic, sleep
@@ -307,9 +307,13 @@ def test_no_worker_outlives_the_acceptor(start: Callable[..., Command]) -> None:
     assert [] == [pid for pid in workers if Path(f"/proc/{pid}").exists()]
 
 
-def _run(environment: Mapping[str, str], *options: str) -> subprocess.CompletedProcess[str]:
+def _run(
+    environment: Mapping[str, str],
+    *options: str,
+    start: Sequence[str] = ("-m", "handler.serve"),
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "handler.serve", "--host", "127.0.0.1", *options],
+        [sys.executable, *start, "--host", "127.0.0.1", *options],
         cwd=PROJECT,
         env={**os.environ, **environment},
         capture_output=True,
@@ -340,6 +344,21 @@ def test_a_model_that_cannot_be_served_ends_the_process(
     assert 1 == done.returncode
     assert done.stderr.startswith("cannot serve: cannot read ")
     assert 1 == len(done.stderr.splitlines())
+
+
+def test_a_worker_that_fails_for_a_fault_of_ours_says_where(
+    environment: Mapping[str, str],
+) -> None:
+    """The acceptor alone would only know its exit status."""
+    lines = (
+        "import sys; from handler.server import worker; from handler.serve import main",
+        "worker.places = None; sys.exit(main(sys.argv[1:]))",
+    )
+    done = _run(environment, "--port", "0", start=["-c", "\n".join(lines)])
+
+    assert 1 == done.returncode
+    assert "TypeError: 'NoneType' object is not callable" in done.stderr
+    assert done.stderr.endswith("ended with status 1 before its model was loaded\n")
 
 
 def test_a_wrong_setting_ends_the_process(environment: Mapping[str, str]) -> None:
