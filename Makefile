@@ -40,7 +40,7 @@ explain-image: .venv/ready ## say what each MB of the deployed image is for [IMA
 rehearse: .venv/ready ## play a release through three emulated environments, and back
 	@$(RUN) python -m local.rehearse
 
-bench: .venv/ready ## compare handlers and servers, on this machine (twenty minutes)
+bench: .venv/ready ## compare handlers and servers, on this machine (half an hour)
 	@$(RUN) python -m bench
 
 test: check ## everything CI runs: make check, then all tests

@@ -145,10 +145,13 @@ def _row(answers: Mapping[str, Tensor], number: int) -> dict[str, Tensor]:
 
 
 def _sample(spec: TensorSpec, step: int) -> Tensor:
-    """A row of floats from -1 to 1, hardly two neighbours alike; of integers, all 0 or all 1."""
+    """A row of floats from -step to step, hardly two neighbours alike; of integers, 0 or 1.
+
+    Of another range each: a model that scales its numbers by the largest in the batch is found out.
+    """
     row = zeros(spec)
     if row.dtype not in FLOATS:
         return Tensor.of(row.dtype, row.shape, [step % 2] * row.size)
-    few = [step * i % 251 / 125 - 1 for i in range(251)]
+    few = [step * (step * i % 251 / 125 - 1) for i in range(251)]
     repeated = bytes(Tensor.of(row.dtype, (len(few),), few).data) * (row.size // len(few) + 1)
     return Tensor(row.dtype, row.shape, repeated[: len(row.data)])

@@ -336,8 +336,9 @@ def test_rows_that_gain_by_it_are_run_at_once(digits_service: Service) -> None:
         (Rows(_same, lambda rows: rows**2 / 100), _signature()),
         (Rows(lambda values: [value - sum(values) for value in values]), _signature()),
         (Rows(lambda values: [value + len(values) / 2**26 for value in values]), _signature()),
+        (Rows(lambda values: [value / max(map(abs, values)) for value in values]), _signature()),
     ],
-    ids=["fixed", "several inputs", "bool", "slower", "mixing", "last bit"],
+    ids=["fixed", "several inputs", "bool", "slower", "mixing", "last bit", "scaled together"],
 )
 def test_others_are_not(backend: Rows, signature: Signature) -> None:
     """What would be slower, or have other bits than alone, or cannot be known to be right."""
