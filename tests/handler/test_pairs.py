@@ -1,5 +1,6 @@
 """Two raw tensors in one run: each client gets what it would get alone, numbers and faults."""
 
+import json
 import socket
 import struct
 import threading
@@ -216,18 +217,22 @@ def test_a_client_that_left_takes_nobody_s_answer_along(
 
 
 def test_both_are_answered_before_anybody_else(
-    server: Serving, model: Gated, monkeypatch: pytest.MonkeyPatch
+    server: Serving,
+    model: Gated,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """The round's time is over with their run, and the second one's answer is there."""
+    """The round's time is over with their run; a /ping comes after the second one's answer."""
     monkeypatch.setattr("handler.server.turns.ROUND_SECONDS", 0)
     requests = [post(row(value), RAW) for value in (0.25, 0.5, 1.0)]
-    with waiting(server, model, requests) as clients:
-        model.released.release()
-        assert model.entered.acquire(timeout=10)  # the third one's run
+    with server.connect() as health, waiting(server, model, requests) as clients:
+        health.sendall(PING)
+        model.released.release(9)
+        statuses = [answer(client)[0] for client in (*clients, health)]
 
-        assert [b"200", b"200"] == [answer(client)[0] for client in clients[:2]]
-        model.released.release()
-        assert b"200" == answer(clients[2])[0]
+    assert [b"200"] * 4 == statuses
+    routes = [json.loads(line)["route"] for line in capfd.readouterr().out.splitlines()]
+    assert ["predict", "predict", "predict", "ping", "predict"] == routes
 
 
 def test_one_that_is_left_over_waits_for_who_has_come_meanwhile(
