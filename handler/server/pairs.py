@@ -61,11 +61,12 @@ class Pairs:
         if ready is not None and ready[0] is current:
             return ready[1]
         other = self._turns.beside()
-        answers = None if other is None else self._together(tensors, other, signature)
-        if other is None or answers is None:
-            return self._backend.run(tensors, signature)
-        self._next = other, _row(answers, 1)
-        return _row(answers, 0)
+        if other is not None:
+            answers = self._together(tensors, other, signature)
+            if answers is not None:
+                self._next = other, _row(answers, 1)
+                return _row(answers, 0)
+        return self._backend.run(tensors, signature)
 
     def _together(
         self, tensors: Mapping[str, Tensor], other: Request, signature: Signature

@@ -74,6 +74,30 @@ class Slow:
         return self._backend.run(tensors, signature)
 
 
+class Stepwise:
+    """A model that makes one run each time that it is told to.
+
+    Args:
+        service: Whose model it is.
+    """
+
+    def __init__(self, service: Service) -> None:
+        self.entered, self.released = threading.Semaphore(0), threading.Semaphore(0)
+        self.runs = 0
+        self._backend = service.predictor.backend
+
+    def run(self, tensors: Mapping[str, Tensor], signature: Signature) -> dict[str, Tensor]:
+        """Wait, then run."""
+        self.runs += 1
+        self.entered.release()
+        assert self.released.acquire(timeout=10)
+        return self._backend.run(tensors, signature)
+
+    def begins(self) -> bool:
+        """Wait for the next run to begin."""
+        return self.entered.acquire(timeout=10)
+
+
 def ask(
     client: http.client.HTTPConnection,
     method: str,

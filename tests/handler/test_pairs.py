@@ -3,7 +3,6 @@
 import json
 import socket
 import struct
-import threading
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +19,7 @@ from handler.server.pairs import pay
 from handler.server.worker import in_pairs
 from handler.service import Service
 from handler.tensor import Tensor, TensorSpec
-from tests.handler.serving import PREDICT, ZEROS, Serving, post, serving
+from tests.handler.serving import PREDICT, ZEROS, Serving, Stepwise, post, serving
 from tests.handler.tiny import Port, Step, write_model
 
 ROW_BYTES = 8 * 8 * 4
@@ -34,26 +33,23 @@ def row(value: float) -> bytes:
     return struct.pack("<f", value) * 64
 
 
-class Gated:
-    """A model that notes the rows of each run, and waits before each until it is told to go on.
+class Gated(Stepwise):
+    """A model that makes one run each time that it is told to, and notes the rows of each.
 
     Args:
         service: Whose model it is.
     """
 
     def __init__(self, service: Service) -> None:
-        self.entered, self.released = threading.Semaphore(0), threading.Semaphore(0)
+        super().__init__(service)
         self.rows: list[int] = []
         self.fault: Callable[[dict[str, Tensor]], dict[str, Tensor]] = lambda answers: answers
-        self._backend = service.predictor.backend
 
     def run(self, tensors: Mapping[str, Tensor], signature: Signature) -> dict[str, Tensor]:
         """Wait, then run; of two rows the fault makes what it likes."""
         (tensor,) = tensors.values()
         self.rows.append(tensor.shape[0])
-        self.entered.release()
-        assert self.released.acquire(timeout=10)
-        answers = self._backend.run(tensors, signature)
+        answers = super().run(tensors, signature)
         return self.fault(answers) if tensor.shape[0] > 1 else answers
 
 
@@ -83,11 +79,11 @@ def waiting(
     with ExitStack() as stack:
         first, *others = [stack.enter_context(server.connect()) for _ in range(len(requests) + 1)]
         first.sendall(post(row(0), RAW))
-        assert model.entered.acquire(timeout=10)
+        assert model.begins()
         for client, request in zip(others, requests, strict=True):
             client.sendall(request)
         model.released.release()
-        assert model.entered.acquire(timeout=10)
+        assert model.begins()
         yield others
 
 
@@ -197,7 +193,7 @@ def test_a_client_that_left_takes_nobody_s_answer_along(
     requests = [post(row(value), RAW) for value in (0.25, 0.5, 1.0)]
     with server.connect() as first:
         first.sendall(post(ZEROS))
-        assert model.entered.acquire(timeout=10)
+        assert model.begins()
         with ExitStack() as stack:
             clients = [stack.enter_context(server.connect()) for _ in requests]
             for number, (client, request) in enumerate(zip(clients, requests, strict=True)):
@@ -372,7 +368,7 @@ def test_a_ping_is_answered_while_one_waits(server: Serving, model: Gated) -> No
     """Health does not wait for a second request that never comes."""
     with server.connect() as client:
         client.sendall(post(row(1), RAW))
-        assert model.entered.acquire(timeout=10)
+        assert model.begins()
         model.released.release()
 
         assert b"200" == answer(client)[0]

@@ -2,8 +2,7 @@
 
 import socket
 import struct
-import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from gzip import compress
 from select import select
@@ -11,41 +10,15 @@ from time import sleep
 
 import pytest
 
-from handler.manifest import Signature
 from handler.server import dispatcher as dispatcher_module
 from handler.server import turns
 from handler.server.dispatcher import places
 from handler.service import Service
-from handler.tensor import Tensor
-from tests.handler.serving import ZEROS, Serving, post, read_all, serving
+from tests.handler.serving import ZEROS, Serving, Stepwise, post, read_all, serving
 
 RAW_BYTES = 8 * 8 * 4
 RAW = post(bytes(RAW_BYTES), "Content-Type: application/octet-stream\r\n")
 PING = b"GET /ping HTTP/1.1\r\n\r\n"
-
-
-class Stepwise:
-    """A model that makes one run each time that it is told to.
-
-    Args:
-        service: Whose model it is.
-    """
-
-    def __init__(self, service: Service) -> None:
-        self.entered, self.released = threading.Semaphore(0), threading.Semaphore(0)
-        self.runs = 0
-        self._backend = service.predictor.backend
-
-    def run(self, tensors: Mapping[str, Tensor], signature: Signature) -> dict[str, Tensor]:
-        """Wait, then run."""
-        self.runs += 1
-        self.entered.release()
-        assert self.released.acquire(timeout=10)
-        return self._backend.run(tensors, signature)
-
-    def begins(self) -> bool:
-        """Wait for the next run to begin."""
-        return self.entered.acquire(timeout=10)
 
 
 @pytest.fixture
