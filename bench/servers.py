@@ -95,6 +95,9 @@ def _measure(model: BenchModel, *, quick: bool) -> dict[str, Any]:
         for contender, found in _repetition(model, chosen).items():
             runs[contender.key].append(found)
             say(f"  {contender.title}: {found['per_second']:,.0f}/s, p99 {found['p99_ms']:.1f} ms")
+            if "share_of_cores" in found:
+                share, bare = found["share_of_cores"], found["bare_calls_share"]
+                say(f"    {share:.1%} of the cores; two bare calls at once {bare:.1%}")
     return {
         "servers": {
             c.key: {
@@ -135,6 +138,7 @@ def _repetition(model: BenchModel, chosen: dict[str, str]) -> dict[Contender, di
         used = dict.fromkeys(CONTENDERS, 0.0)
         looks: dict[Contender, list[tuple[float, float]]] = {c: [] for c in CONTENDERS}
         look = _look(model) if compared else 0.0
+        at_once: list[float] = []
         ours, *peers = CONTENDERS
         for _ in range(PARTS):
             for contender in (c for peer in peers for c in (ours, peer)):
@@ -144,9 +148,12 @@ def _repetition(model: BenchModel, chosen: dict[str, str]) -> dict[Contender, di
                 used[contender] += processes.cpu_seconds(server.pid) - before
                 if compared:
                     looks[contender].append((look, look := _look(model)))
+            if compared:
+                at_once.append(look / yardstick.together_ms(model))
         memory = {c: processes.memory_mb(server.pid) for c, server in servers.items()}
     return {
         c: _found(c, model, loads[c], looks[c])
+        | ({"bare_calls_share": median(at_once)} if compared else {})
         | {"cpu_ms_per_request": used[c] * 1000 / sum(part["requests"] for part in loads[c][1:])}
         | {"pss_mb": memory[c][0], "rss_mb": memory[c][1], "ready_s": server.ready_s}
         for c, server in servers.items()

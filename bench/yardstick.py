@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -34,13 +35,21 @@ def alone_ms(model: BenchModel) -> float:
     Raises:
         BenchError: The call failed.
     """
-    library = str(Path(ai_edge_litert.__path__[0], "libLiteRt.so"))
-    command = [sys.executable, "-S", str(BARE_CALL), library, str(model.artifact / "model.tflite")]
-    command += [str(SECONDS), *map(str, sorted(os.sched_getaffinity(0)))]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise BenchError(f"the bare C call of {model.name} failed; run {' '.join(command)}")
-    return fmean([median(times) for times in json.loads(done.stdout)])
+    (times,) = _measure(model, [sorted(os.sched_getaffinity(0))])
+    return fmean(times)
+
+
+def together_ms(model: BenchModel) -> float:
+    """Milliseconds of a call while each core has one of its own: the mean of their medians.
+
+    Cores that share a cache, or are one core in truth, slow each other down: the share that bare
+    calls reach at once is the most that one row at a time can.
+
+    Raises:
+        BenchError: A call failed.
+    """
+    each = _measure(model, [[core] for core in sorted(os.sched_getaffinity(0))])
+    return fmean([time for times in each for time in times])
 
 
 def share_of_cores(
@@ -58,3 +67,25 @@ def share_of_cores(
         for (_, seconds), around in zip(parts, looks, strict=True)
     )
     return sum(answers for answers, _ in parts) / calls
+
+
+def _measure(model: BenchModel, cores: Sequence[Sequence[int]]) -> list[list[float]]:
+    """Medians on some cores one after the other, in a process for each such list, at once."""
+    library = str(Path(ai_edge_litert.__path__[0], "libLiteRt.so"))
+    command = [sys.executable, "-S", str(BARE_CALL), library, str(model.artifact / "model.tflite")]
+    command.append(str(SECONDS))
+    with ExitStack() as stack:
+        calls = [
+            stack.enter_context(
+                subprocess.Popen(
+                    [*command, *map(str, ones)],
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL,
+                )
+            )
+            for ones in cores
+        ]
+        printed = [call.communicate()[0] for call in calls]
+    if any(call.returncode for call in calls):
+        raise BenchError(f"the bare C call of {model.name} failed; run {' '.join(command)} 0")
+    return [[median(times) for times in json.loads(text)] for text in printed]
