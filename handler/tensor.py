@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from array import array
-from itertools import chain
+from itertools import chain, compress, count
+from operator import ne
 
 from handler.errors import BadRequestError, TooLargeError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import Any
 
     from _typeshed import ReadableBuffer
@@ -67,6 +68,7 @@ _SUSPECTS = {
 }
 # Significant digits that may do for a value, and those that always do.
 _DIGITS = {"float16": ("%.3g", "%.4g", "%.5g"), "float32": ("%.7g", "%.8g", "%.9g")}
+_WRITTEN_AT_ONCE = 1024
 _LISTS = {list}
 _JSON_NAMES = {
     "str": "a string",
@@ -258,34 +260,36 @@ def shortest(tensor: Tensor) -> list[str] | None:
     formats = _DIGITS.get(tensor.dtype)
     if formats is None:
         return None
-    *fewer, most = formats
-    rounded = _rounding(tensor.dtype)
-    texts = []
-    for value in tensor.tolist():
-        for form in fewer:
-            text = form % value
-            if rounded(float(text)) == value:
-                break
-        else:
-            text = most % value
-        texts.append(text)
+    values = tensor.tolist()
+    texts: list[str] = []
+    for start in range(0, len(values), _WRITTEN_AT_ONCE):
+        texts += _shortest(values[start : start + _WRITTEN_AT_ONCE], tensor.dtype, formats)
     return texts
 
 
-def _rounding(dtype: str) -> Callable[[float], float]:
-    """What float16 or float32 makes of a number."""
+def _shortest(values: list[float], dtype: str, formats: Sequence[str]) -> list[str]:
+    """All of them with few digits, and those alone that this says wrong with more."""
+    form, *longer = formats
+    texts = (f"{form} " * len(values) % tuple(values)).split()
+    if longer:
+        read = _round(map(float, texts), dtype)
+        wrong = list(compress(count(), map(ne, read, values)))
+        if wrong:
+            more = _shortest([values[i] for i in wrong], dtype, longer)
+            for i, text in zip(wrong, more, strict=True):
+                texts[i] = text
+    return texts
+
+
+def _round(numbers: Iterable[float], dtype: str) -> Sequence[float]:
+    """What float16 or float32 makes of numbers."""
     if dtype == "float16":
-        from struct import Struct
+        from struct import pack, unpack
 
-        half = Struct("<e")
-        return lambda number: float(half.unpack(half.pack(number))[0])
-    cell = array("f", (0.0,))
-
-    def single(number: float) -> float:
-        cell[0] = number
-        return cell[0]
-
-    return single
+        values = list(numbers)
+        form = f"<{len(values)}e"
+        return unpack(form, pack(form, *values))
+    return array("f", numbers)
 
 
 def to_values(tensor: Tensor) -> list[Any]:

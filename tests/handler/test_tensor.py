@@ -1,6 +1,9 @@
 """Nested JSON numbers <-> flat arrays."""
 
 import json
+import math
+import random
+import struct
 from array import array
 
 import pytest
@@ -8,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handler.errors import BadRequestError
-from handler.tensor import Tensor, TensorSpec, from_nested, to_nested, zeros
+from handler.tensor import Tensor, TensorSpec, from_nested, shortest, to_nested, zeros
 
 
 def _spec(dtype: str = "float32", shape: tuple[int, ...] = (-1, 2)) -> TensorSpec:
@@ -128,6 +131,29 @@ def test_half_floats_are_read_and_written_without_numpy() -> None:
     assert tensor.data == again.data
     with pytest.raises(BadRequestError, match="outside the range of float16"):
         from_nested([[0, 70_000]], _spec("float16"))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "typecode", "digits"), [("float16", "e", (3, 4, 5)), ("float32", "f", (7, 8, 9))]
+)
+def test_as_few_digits_are_written_as_give_each_value_back(
+    dtype: str, typecode: str, digits: tuple[int, ...]
+) -> None:
+    """Some need more than others, wherever they stand among thousands."""
+    size = struct.calcsize(typecode)
+    data = random.Random(0).randbytes(size * 3000)
+    values = [v for (v,) in struct.iter_unpack(f"<{typecode}", data) if math.isfinite(v)]
+
+    def back(text: str) -> float:
+        found: float = struct.unpack(typecode, struct.pack(typecode, float(text)))[0]
+        return found
+
+    expected = [
+        next(text for n in digits if back(text := f"{value:.{n}g}") == value) for value in values
+    ]
+
+    tensor = Tensor(dtype, (len(values),), struct.pack(f"<{len(values)}{typecode}", *values))
+    assert expected == shortest(tensor)
 
 
 def test_a_slice_of_a_body_is_a_tensor_without_a_copy() -> None:
