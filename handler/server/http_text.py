@@ -49,6 +49,15 @@ def fault(error: httptools.HttpParserError) -> RequestError:
     return BadRequestError(f"malformed request: {error}"[:200])
 
 
+def join_headers(headers: list[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Headers of which some came more than once: their values as one list, as API Gateway does."""
+    joined: dict[str, str] = {}
+    for name, value in headers:
+        key, text = name.decode("latin-1"), value.decode("latin-1")
+        joined[key] = f"{joined[key]}, {text}" if key in joined else text
+    return joined
+
+
 def split_target(url: bytes) -> tuple[str, str]:
     """Path, unescaped, and query of a request's target."""
     text = url.decode("latin-1")
