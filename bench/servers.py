@@ -152,8 +152,7 @@ def _repetition(model: BenchModel, chosen: dict[str, str]) -> dict[Contender, di
                 at_once.append(look / yardstick.together_ms(model))
         memory = {c: processes.memory_mb(server.pid) for c, server in servers.items()}
     return {
-        c: _found(c, model, loads[c], looks[c])
-        | ({"bare_calls_share": median(at_once)} if compared else {})
+        c: _found(c, model, loads[c], looks[c], at_once)
         | {"cpu_ms_per_request": used[c] * 1000 / sum(part["requests"] for part in loads[c][1:])}
         | {"pss_mb": memory[c][0], "rss_mb": memory[c][1], "ready_s": server.ready_s}
         for c, server in servers.items()
@@ -165,8 +164,12 @@ def _found(
     model: BenchModel,
     loads: list[dict[str, Any]],
     looks: list[tuple[float, float]],
+    at_once: list[float],
 ) -> dict[str, Any]:
-    """What a warm-up and the loads after it say, with the bare call before and after each load."""
+    """What a warm-up and the loads after it say.
+
+    With the bare call before and after each load, and what two such calls at once reach meanwhile.
+    """
     warm, *parts = loads
     found = load.together(parts)
     if not found["requests"]:
@@ -175,6 +178,7 @@ def _found(
     if looks:
         counts = [(part["requests"], part["seconds"]) for part in parts]
         share["share_of_cores"] = yardstick.share_of_cores(counts, looks)
+        share["bare_calls_share"] = median(at_once)
         share["alone_ms"] = median([ms for pair in looks for ms in pair])
     return {
         "per_second": found["requests"] / found["seconds"],

@@ -49,7 +49,7 @@ def together_ms(model: BenchModel) -> float:
         BenchError: A call failed.
     """
     each = _measure(model, [[core] for core in sorted(os.sched_getaffinity(0))])
-    return fmean([time for times in each for time in times])
+    return fmean([time for (time,) in each])
 
 
 def share_of_cores(

@@ -22,7 +22,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from handler.errors import BadRequestError, OverloadedError, RequestError, TooLargeError
 from handler.messages import MAX_BYTES, Request, Response
-from handler.server.http_text import answer_head, fault, join_headers, make_parser, split_target
+from handler.server.http_text import answer_head, fault, make_parser, read_headers, split_target
 from handler.server.limit import Limit
 from handler.service import error_response
 
@@ -231,9 +231,7 @@ class Connection(HttpToolsProtocol, asyncio.BufferedProtocol):
         if self._over:
             raise OverloadedError("too many connections are open; try again")
         self._head = 0
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in self.headers}
-        if len(headers) < len(self.headers):
-            headers = join_headers(self.headers)
+        headers = read_headers(self.headers)
         length = int(headers.get("content-length", "0"))
         if length > MAX_BYTES:
             raise TooLargeError(f"the body has {length} bytes, at most {MAX_BYTES} are taken")

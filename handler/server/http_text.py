@@ -49,13 +49,15 @@ def fault(error: httptools.HttpParserError) -> RequestError:
     return BadRequestError(f"malformed request: {error}"[:200])
 
 
-def join_headers(headers: list[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Headers of which some came more than once: their values as one list, as API Gateway does."""
-    joined: dict[str, str] = {}
-    for name, value in headers:
-        key, text = name.decode("latin-1"), value.decode("latin-1")
-        joined[key] = f"{joined[key]}, {text}" if key in joined else text
-    return joined
+def read_headers(pairs: list[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Headers by name; of one that comes more than once all values, as API Gateway does."""
+    texts = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in pairs]
+    headers = dict(texts)
+    if len(headers) < len(texts):
+        headers = {}
+        for name, value in texts:
+            headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
 
 
 def split_target(url: bytes) -> tuple[str, str]:
