@@ -47,7 +47,8 @@ class Telemetry:
 
     Args:
         manifest: What the model is called, how it was made, and its labels.
-        settings: TELEMETRY, and AWS_LAMBDA_FUNCTION_NAME, which is the dimension `service`.
+        settings: TELEMETRY; and what the dimension `service` is, AWS_LAMBDA_FUNCTION_NAME or, where
+            there is no function, TELEMETRY_SERVICE.
 
     Raises:
         StartupError: TELEMETRY is something else.
@@ -58,7 +59,8 @@ class Telemetry:
         if self.level not in _LEVELS:
             raise StartupError(f"TELEMETRY is '{self.level}', expected one of {', '.join(_LEVELS)}")
         self.labels = manifest.labels
-        service = settings.get("AWS_LAMBDA_FUNCTION_NAME", "local")
+        function = settings.get("AWS_LAMBDA_FUNCTION_NAME")
+        service = function or settings.get("TELEMETRY_SERVICE") or "local"
         values = (service, manifest.name, manifest.recipe)
         self._dimensions = dict(zip(DIMENSIONS, values, strict=True))
         self._heads: dict[tuple[str, ...], tuple[str, str]] = {}

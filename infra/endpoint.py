@@ -88,7 +88,12 @@ class ModelEndpoint(pulumi.ComponentResource):
             execution_role_arn=role.arn,
             primary_container={
                 "image": args.image_uri,
-                "environment": {"MODEL_BACKEND": "litert", "TELEMETRY": args.telemetry},
+                "environment": {
+                    "MODEL_BACKEND": "litert",
+                    "TELEMETRY": args.telemetry,
+                    # Not the function's: its metrics have the same requests once already.
+                    "TELEMETRY_SERVICE": endpoint_name,
+                },
             },
             # A model needs nobody else; serverless endpoints cannot be told so.
             enable_network_isolation=args.kind == "instances",

@@ -85,6 +85,31 @@ def test_a_prediction_is_a_line_in_the_embedded_metric_format(
         assert metric["Unit"] in ("Milliseconds", "Count", "None")
 
 
+@pytest.mark.parametrize(
+    ("service", "settings"),
+    [
+        ("digits-serverless", {"TELEMETRY_SERVICE": "digits-serverless"}),
+        (
+            "digits-live",
+            {"AWS_LAMBDA_FUNCTION_NAME": "digits-live", "TELEMETRY_SERVICE": "digits-serverless"},
+        ),
+        ("local", {}),
+    ],
+)
+def test_where_there_is_no_function_the_service_is_named_by_a_setting(
+    service: str,
+    settings: dict[str, str],
+    environment: Mapping[str, str],
+    load_event: Callable[[str], dict[str, Any]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Else the endpoints of all environments would share their metrics."""
+    _ask(open_service({**environment, **settings}), load_event("predict"))
+
+    (line,) = _lines(capsys)
+    assert service == line["service"]
+
+
 def test_a_line_tells_the_best_class(
     digits_service: Service,
     load_event: Callable[[str], dict[str, Any]],

@@ -32,8 +32,12 @@ def make(deploy: Any) -> Any:
 
 
 def test_same_image(make: Any) -> None:
-    """SageMaker runs the function's very image, and computes inside it."""
-    told = {"MODEL_BACKEND": "litert", "TELEMETRY": "metrics"}
+    """SageMaker runs the function's very image, computes inside it, and its metrics have a name."""
+    told = {
+        "MODEL_BACKEND": "litert",
+        "TELEMETRY": "metrics",
+        "TELEMETRY_SERVICE": "thimble-dev-digits-serverless",
+    }
     assert {"image": URI, "environment": told} == make().cloud.one("Model")["primaryContainer"]
 
 
