@@ -91,7 +91,7 @@ class NotReadyError(RequestError):
 
 
 class DeadlineError(RequestError):
-    """The run would end after Lambda has stopped the function: said while we still can."""
+    """The run would end after Lambda has stopped the function, or when nobody waits any more."""
 
     status = 503
 

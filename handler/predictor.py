@@ -109,7 +109,7 @@ class Predictor:
         if deadline is not None and start + rows * (best or 0) + _MARGIN > deadline:
             raise DeadlineError(
                 f"{max(deadline - start, 0):.2f} s are left, which is not enough for {rows} rows: "
-                "send fewer at once, or give the function more time"
+                "send fewer at once, or set more time (function.timeout; the server's --deadline)"
             )
         answers = self.backend.run(tensors, signature)
         pace = (monotonic() - start) / rows

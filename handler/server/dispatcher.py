@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Protocol
 
 from handler.backends.litert import LiteRtBackend
@@ -68,6 +68,7 @@ class Dispatcher:
         loop: Where `answered` is called.
         threads: How many requests are answered at a time beside those answered at once.
         queue: How many more may wait for a thread.
+        deadline: Seconds that a request has, its waiting included; 0 for no limit.
         at_once: Whether small requests are answered where they were read.
         turn_bytes: Raw tensors up to this are short enough for this thread, in their turn; 0 for
             none, and no turns.
@@ -86,6 +87,7 @@ class Dispatcher:
         *,
         threads: int,
         queue: int,
+        deadline: float,
         at_once: bool,
         turn_bytes: int = 0,
         pairs: bool = False,
@@ -93,6 +95,7 @@ class Dispatcher:
         self._service = service
         self._loop = loop
         self._limit = threads + queue
+        self._deadline = deadline
         self._at_once = at_once
         self._turn_bytes = turn_bytes
         self.pending = 0
@@ -112,6 +115,8 @@ class Dispatcher:
     def answer(self, request: Request, client: Client) -> Response | None:
         """Answer now, or give back None and tell the client later."""
         request = for_sagemaker(request, self._service.manifest.name)
+        if self._deadline:
+            request.deadline = monotonic() + self._deadline
         if request.method == "GET" or (self._at_once and _is_plain(request, SMALL_BYTES)):
             return self._service.answer(request)
         if self.pending >= self._limit:

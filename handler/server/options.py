@@ -30,6 +30,8 @@ class Options:
         max_batch_size: Most rows that requests are put together to; 1 for each on its own, 0 for
             two that wait anyway.
         max_batch_delay_ms: Milliseconds that a request waits for others to run with.
+        deadline: Seconds that a request has from its arrival to its answer; what would take longer
+            is answered 503 and not begun. 0 for no limit.
         grace: Seconds that requests under way are given when the server is told to stop.
     """
 
@@ -40,6 +42,7 @@ class Options:
     connections: int
     max_batch_size: int
     max_batch_delay_ms: int
+    deadline: int
     grace: int
 
 
@@ -73,6 +76,8 @@ def read(arguments: Sequence[str] | None, settings: Mapping[str, str]) -> Option
         "anyway, where the model is no slower so and answers the same bits",
     )
     add("max-batch-delay-ms", "5", 0, "how long a request waits for others to run with")
+    # SageMaker waits no longer for an endpoint.
+    add("deadline", "60", 0, "seconds from a request to its answer; 0 for no limit")
     add("grace", "20", 0, "seconds for requests under way when told to stop")
     return Options(**vars(parser.parse_args(arguments)))
 

@@ -123,6 +123,7 @@ async def _serve(channel: socket.socket, service: Service, options: Options) -> 
         loop,
         threads=threads,
         queue=options.queue,
+        deadline=options.deadline,
         at_once=at_once,
         turn_bytes=turn_bytes,
         pairs=pairs,

@@ -127,15 +127,12 @@ def read_all(client: socket.socket) -> bytes:
 def serving(
     service: Service,
     *,
-    at_once: bool = True,
-    threads: int = 1,
-    queue: int = 64,
     connections: int = 100,
-    turn_bytes: int = 0,
-    pairs: bool = False,
     kind: type[Dispatcher] = Dispatcher,
+    **given: Any,
 ) -> Iterator[Serving]:
-    """Serve until the block ends, then drain."""
+    """Serve until the block ends, then drain; what is given is the dispatcher's."""
+    settings = {"threads": 1, "queue": 64, "deadline": 0, "at_once": True, **given}
     started = threading.Event()
     found: list[Serving] = []
 
@@ -143,15 +140,7 @@ def serving(
         loop = asyncio.get_running_loop()
         config = configure(5)
         server = Server(config)
-        dispatcher = kind(
-            service,
-            loop,
-            threads=threads,
-            queue=queue,
-            at_once=at_once,
-            turn_bytes=turn_bytes,
-            pairs=pairs,
-        )
+        dispatcher = kind(service, loop, **settings)
 
         def close() -> None:
             found[0].closed += 1

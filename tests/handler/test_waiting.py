@@ -11,7 +11,7 @@ import pytest
 
 from handler.server import connection as connection_module
 from handler.service import Service
-from tests.handler.serving import ZEROS, Serving, Slow, ask, post, read_all, serving
+from tests.handler.serving import PREDICT, ZEROS, Serving, Slow, ask, post, read_all, serving
 
 
 def test_pipelined_requests_are_answered_in_order(digits_service: Service) -> None:
@@ -40,6 +40,35 @@ def test_bad_http_after_a_good_request_waits_its_turn(digits_service: Service) -
         answers = read_all(client).split(b"HTTP/1.1 ")[1:]
 
     assert [b"200", b"405"] == [answer[:3] for answer in answers]
+
+
+@pytest.mark.parametrize("path", [PREDICT, "/invocations"])
+def test_a_request_that_waited_too_long_is_not_begun(digits_service: Service, path: str) -> None:
+    """What was begun in time is answered; who comes behind it hears that there is no time left."""
+    slow = Slow(digits_service)
+    patient = Service(digits_service.manifest, slow)
+    with (
+        serving(patient, at_once=False, deadline=0.2) as server,
+        ThreadPoolExecutor() as clients,
+    ):
+
+        def predict() -> tuple[int, dict[str, object]]:
+            client = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+            try:
+                return ask(client, "POST", path, ZEROS)
+            finally:
+                client.close()
+
+        first = clients.submit(predict)
+        assert slow.entered.wait(10)
+        second = clients.submit(predict)
+        while server.dispatcher.pending < 2:
+            sleep(0.01)
+        sleep(0.2)
+        slow.release.set()
+
+    assert (200, 503, 1) == (first.result()[0], second.result()[0], slow.runs)
+    assert "0.00 s are left, which is not enough for 1 rows" in str(second.result()[1]["error"])
 
 
 def test_a_slow_request_is_given_up(server: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
