@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from handler.server.bodies import Body
     from handler.server.dispatcher import Dispatcher, Waiting
+    from handler.server.outbox import Outbox
 
 ARRIVAL_SECONDS = 30.0
 """How long one request may take to arrive."""
@@ -73,6 +74,7 @@ class Connection(HttpToolsProtocol, asyncio.BufferedProtocol):
         config: uvicorn's configuration.
         server_state: uvicorn's set of open connections.
         dispatcher: What answers.
+        outbox: Where answers wait for the end of the loop's round.
         on_close: Called once, when the connection is gone.
         limit: How many connections this worker keeps; the next is answered 503 and closed.
     """
@@ -82,11 +84,13 @@ class Connection(HttpToolsProtocol, asyncio.BufferedProtocol):
         config: Config,
         server_state: ServerState,
         dispatcher: Dispatcher,
+        outbox: Outbox,
         on_close: Callable[[], None],
         limit: int,
     ) -> None:
         super().__init__(config, server_state, {})
         self._dispatcher = dispatcher
+        self._outbox = outbox
         self._on_close = on_close
         self._limit = limit
         self._begun = False  # a request is arriving
@@ -250,7 +254,7 @@ class Connection(HttpToolsProtocol, asyncio.BufferedProtocol):
         self._length = length
         self._received = 0
         if self.expect_100_continue and not self._waiting:
-            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self._outbox.send(self.transport, b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, body: bytes) -> None:
         """Some of the body; without a Content-Length, only its sum tells when it is too much."""
@@ -308,7 +312,7 @@ class Connection(HttpToolsProtocol, asyncio.BufferedProtocol):
                 response = self._dispatcher.answer(exchange.request, self)
             if response is not None:
                 self._answering = False
-                self._send(self._waiting.popleft(), response)
+                self._send(self._waiting.popleft(), response, soon=True)
         if self._waiting and not self._answering and self.timeout_keep_alive_task is None:
             # The client does not read, and must not do so for ever.
             self._close_after(self.timeout_keep_alive)
@@ -322,7 +326,7 @@ class Connection(HttpToolsProtocol, asyncio.BufferedProtocol):
         self._later = None
         self._answering = False
         if self._waiting:
-            self._send(self._waiting.popleft(), response)
+            self._send(self._waiting.popleft(), response, soon=False)
             self._answer_waiting()
 
     def _refuse(self, error: RequestError) -> None:
@@ -339,7 +343,7 @@ class Connection(HttpToolsProtocol, asyncio.BufferedProtocol):
         self._waiting.append(refused)
         self._answer_waiting()
 
-    def _send(self, exchange: Exchange, response: Response) -> None:
+    def _send(self, exchange: Exchange, response: Response, *, soon: bool) -> None:
         if exchange.memory is not None:
             self._dispatcher.bodies.give_back(exchange.memory)
         keep_alive = exchange.keep_alive and not self._ending
@@ -350,7 +354,9 @@ class Connection(HttpToolsProtocol, asyncio.BufferedProtocol):
             keep_alive,
         )
         body = b"" if exchange.method == "HEAD" else response.body
-        self.transport.write(b"%bcontent-length: %d\r\n\r\n%b" % (head, len(response.body), body))
+        answer = b"%bcontent-length: %d\r\n\r\n%b" % (head, len(response.body), body)
+        send = self._outbox.put if soon and keep_alive else self._outbox.send
+        send(self.transport, answer)
         if not keep_alive:
             self._end()
         elif not self._waiting and not self.transport.is_closing():
@@ -363,6 +369,7 @@ class Connection(HttpToolsProtocol, asyncio.BufferedProtocol):
         """The server stops: close now, or with the answer to what has begun to arrive."""
         self._ending = True
         if not self._waiting and not self._begun:
+            self._outbox.flush()
             self.transport.close()
 
     def timeout_keep_alive_handler(self) -> None:
@@ -370,9 +377,7 @@ class Connection(HttpToolsProtocol, asyncio.BufferedProtocol):
         self.transport.abort()
 
     def _late(self) -> None:
-        self._refuse(
-            BadRequestError(f"the request did not arrive within {ARRIVAL_SECONDS:.0f} seconds")
-        )
+        self._refuse(BadRequestError(f"the request did not arrive within {ARRIVAL_SECONDS:.0f} s"))
 
     def _end(self) -> None:
         """Close once the answer is out; what the client still sends is read and thrown away."""
@@ -391,6 +396,5 @@ class Connection(HttpToolsProtocol, asyncio.BufferedProtocol):
 
     def _close_after(self, seconds: float) -> None:
         self._unset_keepalive_if_required()
-        self.timeout_keep_alive_task = self.loop.call_later(
-            seconds, self.timeout_keep_alive_handler
-        )
+        end = self.timeout_keep_alive_handler
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, end)

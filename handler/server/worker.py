@@ -31,6 +31,7 @@ from handler.server import batcher
 from handler.server.batcher import Batcher
 from handler.server.connection import Connection
 from handler.server.dispatcher import Dispatcher, places
+from handler.server.outbox import Outbox
 from handler.server.pairs import pay
 from handler.service import open_service
 
@@ -87,7 +88,9 @@ def run(channel: socket.socket, options: Options, service: Service | None) -> No
     except StartupError as error:
         channel.send(FAILED + " ".join(str(error).split()).encode())
         os._exit(1)
-    asyncio.run(_serve(channel, service, options))
+    outbox = Outbox()
+    with asyncio.Runner(loop_factory=outbox.make_loop) as runner:
+        runner.run(_serve(channel, service, options, outbox))
     # Threads that still compute for nobody would be waited for.
     os._exit(0)
 
@@ -104,7 +107,9 @@ def _open(settings: Mapping[str, str]) -> Service:
     return service
 
 
-async def _serve(channel: socket.socket, service: Service, options: Options) -> None:
+async def _serve(
+    channel: socket.socket, service: Service, options: Options, outbox: Outbox
+) -> None:
     loop = asyncio.get_running_loop()
     local = isinstance(service.predictor.backend, LiteRtBackend)
     at_once, turn_bytes = places(service)
@@ -147,6 +152,7 @@ async def _serve(channel: socket.socket, service: Service, options: Options) -> 
         config,
         server.server_state,
         dispatcher,
+        outbox,
         closed,
         options.connections,
     )

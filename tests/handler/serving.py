@@ -15,6 +15,7 @@ from uvicorn import Server
 from handler.manifest import Signature
 from handler.server.connection import Connection
 from handler.server.dispatcher import Dispatcher
+from handler.server.outbox import Outbox
 from handler.server.worker import configure
 from handler.service import Service
 from handler.tensor import Tensor
@@ -145,7 +146,9 @@ def serving(
         def close() -> None:
             found[0].closed += 1
 
-        connect = partial(Connection, config, server.server_state, dispatcher, close, connections)
+        connect = partial(
+            Connection, config, server.server_state, dispatcher, outbox, close, connections
+        )
         listener = await loop.create_server(connect, "127.0.0.1", 0)
         found.append(Serving(listener.sockets[0].getsockname()[1], server, dispatcher))
         started.set()
@@ -153,7 +156,12 @@ def serving(
         listener.close()
         dispatcher.close()
 
-    thread = threading.Thread(target=asyncio.run, args=(serve(),))
+    def run() -> None:
+        with asyncio.Runner(loop_factory=outbox.make_loop) as runner:
+            runner.run(serve())
+
+    outbox = Outbox()
+    thread = threading.Thread(target=run)
     thread.start()
     assert started.wait(10)
     try:
