@@ -34,6 +34,7 @@ def _all(tensor: Tensor) -> tuple[str, tuple[int, ...], bytes]:
 @example([[1.5], [2]], "float32", (-1, 1), (",", ":"))
 @example([[1, 2], [3, 4]], "int8", (2, 2), (", ", ": "))
 @example([[1], []], "float32", (-1, 1), (",", ":"))
+@example(5, "float32", (-1, 2), (",", ":"))
 @settings(deadline=None, max_examples=400)
 def test_the_short_way_reads_what_the_long_one_does_or_nothing(
     value: Any, dtype: str, shape: tuple[int, ...], separators: tuple[str, str]
