@@ -19,8 +19,10 @@ _LONGEST = 300  # a layer's whole config is in some
 def read(path: Path) -> Any:  # noqa: ANN401  Keras publishes no types
     """Loads a model that `screen` has let through; nothing in the file is run.
 
+    Layers of mixed precision compute in float32, as their weights are.
+
     Raises:
-        ModelError: Keras cannot load it, or a weight is NaN or infinite.
+        ModelError: Keras cannot load it, a weight is NaN or infinite, or a layer is stateful.
     """
     import keras  # 5 s, and .tflite files need none of it
 
@@ -47,7 +49,32 @@ def read(path: Path) -> Any:  # noqa: ANN401  Keras publishes no types
                 f"weight {weight.path!r} has NaN or infinite numbers: training diverged; "
                 "take an earlier checkpoint"
             )
+    # Keras' own list: no public one has the layers inside of wrappers and attention.
+    for layer in model._flatten_layers():  # noqa: SLF001
+        if getattr(layer, "stateful", False):
+            raise ModelError(
+                f"layer {layer.name!r} is stateful, so that one client's request would change the "
+                "next one's answer: build the model with stateful=False, give it this one's "
+                "weights with set_weights, and convert that"
+            )
+        if layer.dtype_policy.name.startswith("mixed_"):
+            layer.dtype_policy = "float32"  # LiteRT has few operations in half precision
     return model
+
+
+def ends(model: Any) -> tuple[Any, Any]:  # noqa: ANN401  see read
+    """What a model takes and what it gives, nested as it wants them.
+
+    Raises:
+        AttributeError: It is a Sequential that has never been built.
+    """
+    import keras
+
+    if isinstance(model, keras.Sequential):
+        # Of one that is read from a file Keras says that it has no `input`.
+        [taken], [given] = model.inputs, model.outputs
+        return taken, given
+    return model.input, model.output
 
 
 def export(model: Any, folder: Path) -> dict[str, str]:  # noqa: ANN401  see read
@@ -68,10 +95,13 @@ def export(model: Any, folder: Path) -> dict[str, str]:  # noqa: ANN401  see rea
         answers = keras.tree.flatten(model(inputs, training=False))
         return {_place(index): answer for index, answer in enumerate(answers)}
 
+    def describe(it: Any) -> Any:  # noqa: ANN401
+        # A Sequential that was given no Input has the batch that it was trained with for its own.
+        shape = (None, *it.shape[1:]) if isinstance(model, keras.Sequential) else it.shape
+        return tf.TensorSpec(shape, it.dtype, name=it.name)
+
     try:
-        taken = keras.tree.map_structure(
-            lambda it: tf.TensorSpec(it.shape, it.dtype, name=it.name), model.input
-        )
+        taken = keras.tree.map_structure(describe, ends(model)[0])
         archive = keras.export.ExportArchive()
         archive.track(model)
         archive.add_endpoint("serve", serve, input_signature=[taken])
@@ -94,8 +124,9 @@ def _output_names(model: Any) -> list[str]:  # noqa: ANN401  see read
     """
     import keras
 
-    paths = [path for path, _ in keras.tree.flatten_with_path(model.output)]
-    if isinstance(model.output, Mapping) or any(len(path) > 1 for path in paths):
+    given = ends(model)[1]
+    paths = [path for path, _ in keras.tree.flatten_with_path(given)]
+    if isinstance(given, Mapping) or any(len(path) > 1 for path in paths):
         return ["/".join(map(str, path)) for path in paths]
     # A Sequential has no output names; its last layer's is what a functional model would have.
     names = list(getattr(model, "output_names", None) or [model.layers[-1].name])

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from convert import keras_file
 from convert.data import Examples
 from convert.errors import DataError, ModelError, first_sentence
 from convert.load import Source, load
@@ -249,10 +250,11 @@ def _call(model: Any, examples: Examples, rows: Any) -> Any:  # noqa: ANN401  se
     """Some rows of the inputs, nested as the model wants them."""
     import keras
 
+    taken = keras_file.ends(model)[0]
     if len(model.inputs) == 1:
         [array] = examples.inputs.values()
-        return keras.tree.map_structure(lambda _: array[rows], model.input)
-    return keras.tree.map_structure(lambda it: examples.inputs[it.name][rows], model.input)
+        return keras.tree.map_structure(lambda _: array[rows], taken)
+    return keras.tree.map_structure(lambda it: examples.inputs[it.name][rows], taken)
 
 
 def _loss(model: Any, training: Training) -> Any:  # noqa: ANN401  see prune

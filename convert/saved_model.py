@@ -135,4 +135,4 @@ def _not_converted(text: str) -> ModelError:
     said = f"LiteRT has no operation for {operation}{where} ({reason.strip()})"
     if operation.startswith("TensorList"):
         return LoopError(f"{said}: fix the batch size, or unroll the recurrent layer (unroll=True)")
-    return ModelError(f"{said}: rebuild that layer from plain operations")
+    return ModelError(f"{said}: rebuild that layer from plain operations, in float32")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from convert.errors import ModelError
 from convert.litert import LiteRtModel
 from convert.load import Source, load
 
@@ -138,6 +139,59 @@ def nested() -> Any:
     return keras.Model(
         [count, known, level],
         {"price": heads[0], "kind": {"scores": heads[2], "sure": sure}, "pair": [heads[1]]},
+    )
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+@pytest.mark.parametrize("told", [True, False], ids=["Input", "no Input"])
+def test_sequential(tmp_path: Path, suffix: str, *, told: bool) -> None:
+    """With an Input or without one, a trained stack of layers takes any number of rows."""
+    layers = [keras.layers.Dense(6, activation="relu"), keras.layers.Dense(2, name="price")]
+    model = keras.Sequential([keras.Input((3,)), *layers] if told else layers)
+    model.compile("sgd", "mse")
+    rows = np.random.default_rng(SEED).normal(size=(16, 3)).astype(np.float32)
+    model.fit(rows, rows[:, :2], batch_size=8, verbose=0)
+
+    source = loaded(model, tmp_path, suffix)
+
+    assert (-1, 3) == source.signature.inputs[0].shape
+    check(source, lambda given: {"price": np.asarray(model(*given.values()))})
+
+
+def test_sequential_without_a_shape(tmp_path: Path) -> None:
+    """One that has never seen a row has no inputs that could be served."""
+    with (
+        pytest.warns(UserWarning, match="has not yet been built"),
+        pytest.raises(ModelError, match="has no defined inputs yet"),
+    ):
+        loaded(keras.Sequential([keras.layers.Dense(2)]), tmp_path)
+
+
+@pytest.mark.parametrize("wrap", [lambda layer: layer, keras.layers.Bidirectional])
+def test_stateful_layer_is_refused(tmp_path: Path, wrap: Any) -> None:
+    """What one client sends must not change what the next one is answered."""
+    start = keras.Input(batch_shape=(1, 4, 3))
+    model = keras.Model(start, wrap(keras.layers.LSTM(3, stateful=True))(start))
+
+    with pytest.raises(ModelError, match="is stateful, so that one client"):
+        loaded(model, tmp_path)
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_mixed_precision(tmp_path: Path, policy: str) -> None:
+    """Layers that computed in half precision compute in float32, inside of wrappers too."""
+    start = keras.Input((6, 4), name="steps")
+    value = keras.layers.MultiHeadAttention(2, 4, dtype=policy)(start, start)
+    value = keras.layers.Bidirectional(keras.layers.GRU(4, dtype=policy), dtype=policy)(value)
+    model = keras.Model(start, keras.layers.Dense(3, dtype="float32", name="answer")(value))
+    rows = np.random.default_rng(SEED).normal(size=(5, 6, 4)).astype(np.float32)
+
+    source = loaded(model, tmp_path)
+
+    answers = LiteRtModel(source.float_model, source.signature).run({"steps": rows})
+    np.testing.assert_allclose(model(rows), answers["answer"], rtol=0, atol=0.02)
+    np.testing.assert_allclose(
+        source.original({"steps": rows})["answer"], answers["answer"], rtol=0, atol=1e-5
     )
 
 

@@ -108,6 +108,19 @@ def test_fine_tuning_saves_what_cutting_loses(trained: Path, data: tuple[Any, An
     assert "sparse_categorical_crossentropy" == done.loss
 
 
+def test_sequential_is_fine_tuned(tmp_path: Path, data: tuple[Any, Any]) -> None:
+    """One that was read from a file, for which Keras has no `input`."""
+    x, _ = data
+    keras.Sequential(
+        [keras.Input(x.shape[1:]), keras.layers.Flatten(), keras.layers.Dense(10)]
+    ).save(tmp_path / "model.keras")
+
+    done = prune.prune(keras.models.load_model(tmp_path / "model.keras"), 0.5, training(data))
+
+    assert "sparse_categorical_crossentropy" == done.loss
+    assert pytest.approx(0.5, abs=0.01) == done.sparsity
+
+
 def test_same_seed_gives_the_same_weights(trained: Path, data: tuple[Any, Any]) -> None:
     """Two fine-tunings end in the same numbers, bit for bit."""
     few = (data[0][:64], data[1][:64])
