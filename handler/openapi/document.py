@@ -8,7 +8,7 @@ from handler import VERSION
 from handler.messages import JSON, MAX_BYTES
 from handler.openapi import schemas
 from handler.openapi.schemas import closed
-from handler.protocols import tfserving
+from handler.protocols import classes, tfserving
 from handler.protocols.image import MAX_TOP
 
 TYPE_CHECKING = False
@@ -26,7 +26,6 @@ _BYTES: Schema = {"type": "string", "format": "binary"}
 _TEXT: Schema = {"type": "string"}
 _OBJECT: Schema = {"type": "object"}
 _TRUE: Schema = {"const": True}
-_MATRIX = 2
 
 _FAULTS = {
     "400": "The request is wrong, or the model's answer to it is not finite",
@@ -98,7 +97,7 @@ def _tf_serving(manifest: Manifest) -> dict[str, Any]:
             verbs[":classify"] = _examples("classify", manifest)
         if math.prod(manifest.outputs[0].client_shape[1:]) == 1:
             verbs[":regress"] = _examples("regress", manifest)
-    if manifest.picture is not None:
+    if manifest.picture is not None and _gives_scores(manifest):
         verbs[":image"] = _image()
     state: dict[str, Schema] = {"model_version_status": {"type": "array", "items": _OBJECT}}
     about: dict[str, Schema] = {"model_spec": _OBJECT, "metadata": _OBJECT, "model": _OBJECT}
@@ -289,5 +288,5 @@ def _takes_examples(manifest: Manifest) -> bool:
 
 
 def _gives_scores(manifest: Manifest) -> bool:
-    shape = manifest.outputs[0].client_shape
-    return len(shape) == _MATRIX and (manifest.labels is None or len(manifest.labels) == shape[1])
+    output, *others = manifest.outputs
+    return not others and classes.fit(output.client_shape, manifest)

@@ -10,7 +10,7 @@ import math
 
 from handler.errors import BadRequestError, TooLargeError
 from handler.messages import MAX_BYTES
-from handler.protocols import strict_json
+from handler.protocols import classes, strict_json
 from handler.protocols.tfserving import check_names, pick_signature, pictures
 from handler.tensor import Tensor, TensorSpec, from_nested, to_values
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from handler.manifest import Manifest
 
 _KEYS = frozenset(("examples", "context", "signature_name"))
-_MATRIX = 2
 _MOST_NUMBERS = MAX_BYTES // 2  # a digit and a comma each: what a body can hold without a context
 
 
@@ -64,21 +63,11 @@ def render_classes(tensors: Mapping[str, Tensor], manifest: Manifest) -> dict[st
     Raises:
         BadRequestError: The model does not give one row of scores for each example.
     """
-    tensor = _only(tensors)
-    if len(tensor.shape) != _MATRIX:
-        raise BadRequestError(
-            f"this model gives {list(tensor.shape)}, not a row of scores for each example; "
-            "use :predict"
-        )
-    width = tensor.shape[1]
-    labels = manifest.labels or list(map(str, range(width)))
-    if len(labels) != width:
-        raise BadRequestError(
-            f"this model gives {width} numbers for {len(labels)} labels; use :predict"
-        )
-    values = to_values(tensor)
-    rows = (values[i : i + width] for i in range(0, len(values), width))
-    return {"results": [list(map(list, zip(labels, row, strict=True))) for row in rows]}
+    _only(tensors)
+    rows = classes.pair(tensors, manifest)
+    if rows is None:
+        raise BadRequestError(f"this model {classes.misfit(tensors, manifest)}")
+    return {"results": [list(map(list, row)) for row in rows]}
 
 
 def render_numbers(tensors: Mapping[str, Tensor]) -> dict[str, object]:

@@ -11,8 +11,7 @@ import re
 
 from handler import base64_body, messages
 from handler.errors import BadRequestError, NotFoundError, TooLargeError, UnsupportedMediaError
-from handler.protocols import strict_json
-from handler.tensor import to_values
+from handler.protocols import classes, strict_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -120,17 +119,12 @@ def render(
         top: How many labels at most; 5 without.
 
     Raises:
-        NotFoundError: The model's output is not one row of scores.
+        NotFoundError: The model does not give one row of scores, one for each label.
     """
-    (tensor,) = tensors.values()
-    scores = to_values(tensor)
-    labels = manifest.labels or list(map(str, range(len(scores))))
-    if len(labels) != len(scores):
-        raise NotFoundError(
-            f"model '{manifest.name}' gives {len(scores)} numbers for {len(labels)} labels; "
-            "use :predict"
-        )
-    best = sorted(zip(labels, scores, strict=True), key=lambda pair: pair[1], reverse=True)
+    rows = classes.pair(tensors, manifest)
+    if rows is None:
+        raise NotFoundError(f"model '{manifest.name}' {classes.misfit(tensors, manifest)}")
+    best = sorted(rows[0], key=lambda pair: pair[1], reverse=True)
     count = _TOP if top is None else top
     return {"predictions": [{"label": label, "score": score} for label, score in best[:count]]}
 
