@@ -178,6 +178,7 @@ def _with_targets(asked: Request, source: Source) -> Judge:
     given = _ask(asked, source, Basis.EVALUATION, examples.inputs, examples.path)
     targets = examples.targets
     if metric.kind is not Kind.FUNCTION:
+        score.check_metric(metric, examples.output, given[examples.output])
         targets = score.check_targets(examples, task, given[examples.output])
     tasks = {name: score.looks_like(array) for name, array in given.items()}
     return Judge(

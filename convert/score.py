@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from convert.data import Examples
-from convert.errors import DataError
+from convert.errors import CardError, DataError
 from convert.metric import Kind, Metric, Task
 
 Array = npt.NDArray[Any]
@@ -65,6 +65,37 @@ def looks_like(given: Array) -> Task:
     return Task.CLASSIFICATION if probable else Task.REGRESSION
 
 
+def class_count(given: Array) -> int:
+    """How many classes answers tell apart: one for each score, two where there is a lone score."""
+    return max(int(given.shape[-1]), 2)
+
+
+def check_metric(metric: Metric, name: str, given: Array) -> None:
+    """Refuses a metric that no answer fails: no budget could be broken by it.
+
+    Args:
+        metric: What answers are to be judged by.
+        name: The judged output's.
+        given: The original's answers.
+
+    Raises:
+        CardError: It is `topK`, and there are not more than K classes, or no scores to rank.
+    """
+    if metric.kind is not Kind.TOP:
+        return
+    count = class_count(given)
+    if given.shape[-1] == 1:
+        raise CardError(
+            f"metric: {metric}: output {name!r} has a lone score for {count} classes, and the best "
+            f"{metric.k} cannot be told by it: expected accuracy, f1 or mean_iou"
+        )
+    if metric.k >= count:
+        raise CardError(
+            f"metric: {metric}: output {name!r} has {count} classes, and the right one is always "
+            f"among the best {metric.k}: expected accuracy, or a topK with K below {count}"
+        )
+
+
 def check_targets(examples: Examples, task: Task, given: Array) -> Array:
     """Returns the targets in the form that the answers have.
 
@@ -93,7 +124,7 @@ def check_targets(examples: Examples, task: Task, given: Array) -> Array:
             f"{examples.path}: `y` is {targets.dtype} of shape {targets.shape}: expected class "
             f"numbers of shape {wanted} (for one-hot targets: y.argmax(axis=-1))"
         )
-    count = 2 if given.shape[-1] == 1 else given.shape[-1]
+    count = class_count(given)
     low, high = int(targets.min()), int(targets.max())
     if low < 0 or high >= count:
         raise DataError(

@@ -45,6 +45,11 @@ def targets_of_an_unknown_class(model: Path) -> None:
     change(model, "evaluation", "e.npz")
 
 
+def metric_that_cannot_fail(model: Path) -> None:
+    """Of four classes each is among the best five."""
+    change(model, "metric", "top5")
+
+
 def weights_that_are_not_numbers(model: Path) -> None:
     """A layer that diverged."""
     start = keras.Input((12,), name="features")
@@ -66,6 +71,7 @@ def operation_that_litert_lacks(model: Path) -> None:
         (calibration_of_another_shape, "rows of shape [5]: the model expects [12]"),
         (labels_of_another_length, "labels: 2 given"),
         (targets_of_an_unknown_class, "knows 0 to 3"),
+        (metric_that_cannot_fail, "metric: top5: output 'scores' has 4 classes"),
         (weights_that_are_not_numbers, "NaN or infinite"),
         (operation_that_litert_lacks, "LiteRT has no operation for Erfinv"),
     ],

@@ -8,7 +8,7 @@ import pytest
 
 from convert import metric, score
 from convert.data import Examples
-from convert.errors import DataError
+from convert.errors import CardError, DataError
 from convert.metric import Task
 
 SCORES = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.3, 0.7]])
@@ -84,6 +84,26 @@ def test_top_k_counts_the_best_k() -> None:
     targets = np.array([0, 0, 1])
     assert 1.0 == score.measure(metric.top(2), given, targets)
     assert 1 / 3 == score.measure(metric.top(1), given, targets)
+
+
+@pytest.mark.parametrize(
+    ("k", "classes", "fault"),
+    [
+        (5, 3, "metric: top5: output 's' has 3 classes, and the right one is always"),
+        (3, 3, "expected accuracy, or a topK with K below 3"),
+        (1, 1, "metric: top1: output 's' has a lone score for 2 classes"),
+        (2, 1, "expected accuracy, f1 or mean_iou"),
+    ],
+)
+def test_top_k_that_cannot_fail(k: int, classes: int, fault: str) -> None:
+    """K that is not below the number of classes is refused, and any K where there is one score."""
+    with pytest.raises(CardError, match=fault):
+        score.check_metric(metric.top(k), "s", np.zeros((4, classes)))
+
+
+def test_top_k_below_the_number_of_classes() -> None:
+    """K of one class less can fail, and is taken."""
+    score.check_metric(metric.top(2), "s", np.zeros((4, 3)))
 
 
 def test_f1_is_the_mean_over_classes() -> None:
