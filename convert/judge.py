@@ -176,10 +176,10 @@ def _with_targets(asked: Request, source: Source) -> Judge:
     assert examples.targets is not None  # noqa: S101
     task, metric = request.judged_by(asked.card, score.task_of(examples))
     given = _ask(asked, source, Basis.EVALUATION, examples.inputs, examples.path)
-    targets = examples.targets
+    targets, judged = examples.targets, given[examples.output]
     if metric.kind is not Kind.FUNCTION:
-        score.check_metric(metric, examples.output, given[examples.output])
-        targets = score.check_targets(examples, task, given[examples.output])
+        score.check_metric(metric, examples.output, judged)
+        targets = score.check_targets(examples, task, judged)
     tasks = {name: score.looks_like(array) for name, array in given.items()}
     return Judge(
         basis=Basis.EVALUATION,

@@ -18,7 +18,7 @@ class Task(StrEnum):
     """What the model's scores mean."""
 
     CLASSIFICATION = "classification"
-    """The last axis holds one score a class (or one probability, for two classes)."""
+    """The last axis holds one score a class; a lone one, or one number a row, tells two classes."""
     REGRESSION = "regression"
     """The output is the quantity itself."""
 

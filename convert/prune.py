@@ -268,7 +268,7 @@ def _loss(model: Any, training: Training) -> Any:  # noqa: ANN401  see prune
     given = np.asarray(model.predict_on_batch(_call(model, training.examples, slice(_BATCH))))
     # Read off the answers, for the activation that makes them may be in any layer.
     logits = bool(given.min() < 0 or given.max() > 1)
-    if given.shape[-1] == 1:
+    if given.ndim == 1 or given.shape[-1] == 1:
         return keras.losses.BinaryCrossentropy(from_logits=logits)
     return keras.losses.SparseCategoricalCrossentropy(from_logits=logits)
 

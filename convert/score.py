@@ -1,5 +1,6 @@
 """How good answers are: the task's metric, agreement with the original, errors. Arithmetic only."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,7 +68,7 @@ def looks_like(given: Array) -> Task:
 
 def class_count(given: Array) -> int:
     """How many classes answers tell apart: one for each score, two where there is a lone score."""
-    return max(int(given.shape[-1]), 2)
+    return max(int(_scores(given).shape[-1]), 2)
 
 
 def check_metric(metric: Metric, name: str, given: Array) -> None:
@@ -84,7 +85,7 @@ def check_metric(metric: Metric, name: str, given: Array) -> None:
     if metric.kind is not Kind.TOP:
         return
     count = class_count(given)
-    if given.shape[-1] == 1:
+    if _scores(given).shape[-1] == 1:
         raise CardError(
             f"metric: {metric}: output {name!r} has a lone score for {count} classes, and the best "
             f"{metric.k} cannot be told by it: expected accuracy, f1 or mean_iou"
@@ -105,11 +106,11 @@ def check_targets(examples: Examples, task: Task, given: Array) -> Array:
         given: The original's answers.
 
     Returns:
-        Class numbers, int64, of the answers' shape without the last axis; or float64 of the
-        answers' shape.
+        Class numbers, int64, one for each row of scores; or float64 of the answers' shape.
 
     Raises:
-        DataError: The targets have another shape, or name classes that the model does not have.
+        DataError: The targets have another shape, or name classes that the model does not have; or
+            the answers are no scores.
     """
     targets = np.asarray(examples.targets)
     if task is Task.REGRESSION:
@@ -118,8 +119,14 @@ def check_targets(examples: Examples, task: Task, given: Array) -> Array:
                 f"{examples.path}: `y` has shape {targets.shape}: the model answers {given.shape}"
             )
         return targets.reshape(given.shape).astype(np.float64)
-    wanted = _classes(given).shape
-    if targets.dtype.kind not in "iub" or targets.size != int(np.prod(wanted)):
+    if _are_numbers_of_classes(given):
+        raise DataError(
+            f"{examples.path}: `y` has class numbers, and the model answers {given.dtype} of shape "
+            f"{given.shape}: expected scores, float numbers, to judge by {Task.CLASSIFICATION}; "
+            "judge others by a `metric:` of your own"
+        )
+    wanted = _scores(given).shape[:-1]
+    if targets.dtype.kind not in "iub" or targets.size != math.prod(wanted):
         raise DataError(
             f"{examples.path}: `y` is {targets.dtype} of shape {targets.shape}: expected class "
             f"numbers of shape {wanted} (for one-hot targets: y.argmax(axis=-1))"
@@ -240,6 +247,19 @@ def _counts(classes: Array, targets: Array) -> tuple[Array, Array, Array]:
 
 
 def _classes(given: Array) -> Array:
-    one_probability = given.shape[-1] == 1  # of the second of two classes
-    classes: Array = given[..., 0] > _EVEN if one_probability else given.argmax(axis=-1)
+    if _are_numbers_of_classes(given):
+        return given
+    scores = _scores(given)
+    one_probability = scores.shape[-1] == 1  # of the second of two classes
+    classes: Array = scores[..., 0] > _EVEN if one_probability else scores.argmax(axis=-1)
     return classes
+
+
+def _scores(given: Array) -> Array:
+    """Answers with the classes on the last axis: one number a row is a lone score."""
+    return given[:, np.newaxis] if given.ndim == 1 else given
+
+
+def _are_numbers_of_classes(given: Array) -> bool:
+    """Whether a row is one whole number: the class itself, where scores would be floats."""
+    return given.ndim == 1 and given.dtype.kind != "f"

@@ -165,6 +165,25 @@ def test_targets_of_one_of_several_outputs(convert: Any, tmp_path: Path) -> None
     assert candidate["agreement"] == min(one["agreement"] for one in candidate["outputs"])
 
 
+def test_output_without_an_axis_for_scores(convert: Any, tmp_path: Path) -> None:
+    """One probability a row, as tf.squeeze leaves it, is held against one target a row."""
+    import keras
+
+    keras.utils.set_random_seed(66)
+    start = keras.Input((6,), name="rooms")
+    chance = keras.layers.Dense(1, activation="sigmoid")(start)
+    model = keras.Model(start, keras.layers.Reshape((), name="chance")(chance))
+    model.save(tmp_path / "model.keras")
+    x = np.random.default_rng(66).normal(size=(64, 6)).astype(np.float32)
+    y = (model.predict(x, verbose=0) > 0.5).astype(np.int64)
+    y[:16] = 1 - y[:16]
+    np.savez(tmp_path / "e.npz", x=x, y=y)
+    outcome = convert(
+        tmp_path / "model.keras", "--recipe", "float32", "--evaluation", tmp_path / "e.npz"
+    )
+    assert 0.75 == json.loads((outcome.out / "report.json").read_text())["original"]["metric"]
+
+
 @pytest.mark.parametrize(
     ("names", "fault"),
     [

@@ -156,6 +156,15 @@ def test_class_numbers_suit_every_loss(data: tuple[Any, Any], loss: str) -> None
     assert prune.prune(network(), 0.5, training(few, loss=loss)).loss is not None
 
 
+def test_one_number_a_row_is_trained_as_two_classes(data: tuple[Any, Any]) -> None:
+    """A lone probability that has no axis of its own gets the loss of two classes."""
+    start = keras.Input((FEATURES,), name="features")
+    chance = keras.layers.Dense(1, activation="sigmoid")(start)
+    model = keras.Model(start, keras.layers.Reshape(())(chance))
+    few = (data[0][:32], data[1][:32] % 2)
+    assert "binary_crossentropy" == prune.prune(model, 0.5, training(few)).loss
+
+
 def test_targets_that_do_not_fit_are_named(data: tuple[Any, Any]) -> None:
     """Targets of another shape are the user's mistake, told on one line with the loss."""
     wrong = (data[0][:32], np.zeros((32, 7), np.float32))

@@ -30,6 +30,27 @@ def test_one_probability_means_the_second_class() -> None:
     assert 1.0 == score.measure(metric.ACCURACY, given, np.array([1, 0, 1]))
 
 
+def test_one_number_a_row_is_a_lone_score() -> None:
+    """Rows of one probability each, without an axis for it, are judged one by one."""
+    given = np.array([0.9, 0.1, 0.6, 0.2])
+    assert 0.75 == score.measure(metric.ACCURACY, given, np.array([1, 0, 1, 1]))
+    assert 0.75 == score.agreement(Task.CLASSIFICATION, given, np.array([0.9, 0.1, 0.4, 0.2]))
+    fitted = score.check_targets(examples([[1], [0], [1], [1]]), Task.CLASSIFICATION, given)
+    assert [1, 0, 1, 1] == fitted.tolist()
+    with pytest.raises(CardError, match="lone score"):
+        score.check_metric(metric.top(1), "s", given)
+
+
+def test_one_whole_number_a_row_is_the_class() -> None:
+    """Class numbers agree where they are equal, and are no scores to judge by targets."""
+    given = np.array([7, 0, 2, 2])
+    assert 0.75 == score.agreement(Task.CLASSIFICATION, given, np.array([7, 0, 2, 1]))
+    with pytest.raises(
+        DataError, match=r"the model answers int64 of shape \(4,\): expected scores"
+    ):
+        score.check_targets(examples([7, 0, 2, 1]), Task.CLASSIFICATION, given)
+
+
 def test_errors_are_means() -> None:
     """Errors of 1 and 3: mse 5, mae 2."""
     given, targets = np.array([1.0, 3.0]), np.array([0.0, 0.0])
