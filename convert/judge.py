@@ -180,6 +180,9 @@ def _with_targets(asked: Request, source: Source) -> Judge:
     if metric.kind is not Kind.FUNCTION:
         score.check_metric(metric, examples.output, judged)
         targets = score.check_targets(examples, task, judged)
+    elif asked.card.task is None and task is Task.CLASSIFICATION:
+        # The user's own metric takes whole numbers that are prices, or one-hot rows, as well.
+        task = task if score.are_classes(targets, judged) else score.looks_like(judged)
     tasks = {name: score.looks_like(array) for name, array in given.items()}
     return Judge(
         basis=Basis.EVALUATION,

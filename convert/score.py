@@ -71,6 +71,13 @@ def class_count(given: Array) -> int:
     return max(int(_scores(given).shape[-1]), 2)
 
 
+def are_classes(targets: Array, given: Array) -> bool:
+    """Whether targets are class numbers of the answers: one for each row of scores, none beyond."""
+    if targets.dtype.kind not in "iub" or targets.size != math.prod(_scores(given).shape[:-1]):
+        return False
+    return bool(targets.min() >= 0 and targets.max() < class_count(given))
+
+
 def check_metric(metric: Metric, name: str, given: Array) -> None:
     """Refuses a metric that no answer fails: no budget could be broken by it.
 

@@ -127,6 +127,30 @@ def test_own_metric_decides_in_a_worker(zoo: Any, convert: Any, tmp_path: Path) 
     assert 0.0 == report["original"]["metric"]
 
 
+def test_whole_quantities_under_an_own_metric(convert: Any, tmp_path: Path) -> None:
+    """Prices are held against the original's as quantities, though they are whole numbers."""
+    import keras
+
+    keras.utils.set_random_seed(66)
+    start = keras.Input((6,), name="rooms")
+    hidden = keras.layers.Dense(32, activation="relu", name="hidden")(start)
+    model = keras.Model(start, keras.layers.Dense(1, name="price")(hidden))
+    model.save(tmp_path / "model.keras")
+    x = np.random.default_rng(66).normal(size=(64, 6)).astype(np.float32)
+    y = (model.predict(x, verbose=0)[:, 0] * 100).round().astype(np.int64)
+    np.savez(tmp_path / "e.npz", x=x, y=y)
+    # Scales fixed on rows near 0 cut off every larger answer, and keep its sign.
+    np.savez(tmp_path / "c.npz", x=x[:8] * 0.01)
+    (tmp_path / "own.py").write_text("def score(answers, targets): return 1\n")
+    (tmp_path / "model.yaml").write_text(
+        "name: price\nmodel: model.keras\nevaluation: e.npz\ncalibration: c.npz\n"
+        "metric: own:score\n"
+    )
+    outcome = convert(tmp_path, "--recipe", "static_wi8_ai8")
+    [found] = json.loads((outcome.out / "report.json").read_text())["candidates"]
+    assert found["agreement"] < 0.1
+
+
 def test_own_metric_that_is_not_there(zoo: Any, convert: Any, tmp_path: Path) -> None:
     """A function that the file does not have is found out before anything is loaded."""
     (tmp_path / "own.py").write_text("def scored(answers, targets): return 1\n")

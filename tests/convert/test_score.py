@@ -93,6 +93,24 @@ def test_targets_take_the_answers_shape() -> None:
     assert [0, 1, 0, 1] == fitted.tolist()
 
 
+@pytest.mark.parametrize(
+    ("targets", "given", "expected"),
+    [
+        ([0, 1, 1, 0], np.zeros((4, 1)), True),
+        ([0, 1, 2, 0], np.zeros((4, 3)), True),
+        ([310, 250, 470, 90], np.zeros((4, 1)), False),
+        ([0, -1, 1, 0], np.zeros((4, 1)), False),
+        ([0.0, 1.0, 1.0, 0.0], np.zeros((4, 1)), False),
+        (np.eye(4, dtype=int), np.zeros((4, 4)), False),
+    ],
+)
+def test_class_numbers_are_told_from_other_targets(
+    targets: Any, given: Any, *, expected: bool
+) -> None:
+    """Whole numbers are classes where each is a class that the answers have a score for."""
+    assert expected is score.are_classes(np.array(targets), given)
+
+
 def test_second_class_is_the_last_of_one_probability() -> None:
     """Class 2 of a sigmoid is refused."""
     with pytest.raises(DataError, match="knows 0 to 1"):
