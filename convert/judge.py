@@ -112,7 +112,8 @@ class Judge:
             return None
         if self.metric.kind is Kind.FUNCTION:
             return own_metric.measure(self.metric, found[self.output], self.targets)
-        return score.measure(self.metric, found[self.output], self.targets)
+        above = score.threshold(self.given[self.output])
+        return score.measure(self.metric, found[self.output], self.targets, above)
 
     def _worst(self, found: Mapping[str, Array]) -> WorstClass | None:
         if self.metric is None or self.metric.task is not Task.CLASSIFICATION:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from convert import keras_file
+from convert import keras_file, score
 from convert.data import Examples
 from convert.errors import DataError, ModelError, first_sentence
 from convert.load import Source, load
@@ -267,7 +267,7 @@ def _loss(model: Any, training: Training) -> Any:  # noqa: ANN401  see prune
         return keras.losses.MeanSquaredError()
     given = np.asarray(model.predict_on_batch(_call(model, training.examples, slice(_BATCH))))
     # Read off the answers, for the activation that makes them may be in any layer.
-    logits = bool(given.min() < 0 or given.max() > 1)
+    logits = score.are_logits(given)
     if given.ndim == 1 or given.shape[-1] == 1:
         return keras.losses.BinaryCrossentropy(from_logits=logits)
     return keras.losses.SparseCategoricalCrossentropy(from_logits=logits)

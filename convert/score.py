@@ -66,6 +66,19 @@ def looks_like(given: Array) -> Task:
     return Task.CLASSIFICATION if probable else Task.REGRESSION
 
 
+def are_logits(given: Array) -> bool:
+    """Whether scores of classes are beyond what a probability can be."""
+    return bool(given.min(initial=0.0) < 0 or given.max(initial=0.0) > 1)
+
+
+def threshold(original: Array) -> float:
+    """Says above which number a lone score is the second class: 0 where the original has logits.
+
+    Of the original's answers alone: what a candidate answers must not decide what it means.
+    """
+    return 0.0 if are_logits(original) else _EVEN
+
+
 def class_count(given: Array) -> int:
     """How many classes answers tell apart: one for each score, two where there is a lone score."""
     return max(int(_scores(given).shape[-1]), 2)
@@ -148,8 +161,15 @@ def check_targets(examples: Examples, task: Task, given: Array) -> Array:
     return targets.reshape(wanted).astype(np.int64)
 
 
-def measure(metric: Metric, given: Array, targets: Array) -> float:
-    """Computes one of the built-in metrics of answers, against targets of `check_targets`."""
+def measure(metric: Metric, given: Array, targets: Array, above: float = _EVEN) -> float:
+    """Computes one of the built-in metrics.
+
+    Args:
+        metric: Which.
+        given: The answers.
+        targets: As `check_targets` makes them.
+        above: The original's `threshold`.
+    """
     if metric.kind is Kind.MSE:
         return float(((given.astype(np.float64) - targets) ** 2).mean())
     if metric.kind is Kind.MAE:
@@ -157,8 +177,8 @@ def measure(metric: Metric, given: Array, targets: Array) -> float:
     if metric.kind is Kind.TOP:
         return _top(metric.k, given, targets)
     if metric.kind is Kind.ACCURACY:
-        return float((_classes(given) == targets).mean())
-    hits, said, are = _counts(_classes(given), targets)
+        return float((_classes(given, above) == targets).mean())
+    hits, said, are = _counts(_classes(given, above), targets)
     if metric.kind is Kind.F1:
         return float((2 * hits / (said + are)).mean())
     return float((hits / (said + are - hits)).mean())
@@ -195,7 +215,8 @@ def _unit(metric: Metric, targets: Array) -> float:
 
 def worst_class(original: Array, candidate: Array, targets: Array) -> WorstClass:
     """Finds the class whose share of right answers fell most; of equal falls the first class."""
-    before, after = _classes(original) == targets, _classes(candidate) == targets
+    above = threshold(original)
+    before, after = _classes(original, above) == targets, _classes(candidate, above) == targets
     lost = [
         (float(before[rows].mean() - after[rows].mean()), int(number), int(rows.sum()))
         for number in np.unique(targets)
@@ -231,7 +252,8 @@ def agreement(task: Task, original: Array, candidate: Array) -> float:
     whole numbers and truth values must be equal.
     """
     if task is Task.CLASSIFICATION:
-        return float((_classes(original) == _classes(candidate)).mean())
+        above = threshold(original)
+        return float((_classes(original, above) == _classes(candidate, above)).mean())
     if original.dtype.kind != "f":
         return float((original == candidate).mean())
     spread = float(original.max() - original.min()) or float(np.abs(original).max()) or 1.0
@@ -253,12 +275,12 @@ def _counts(classes: Array, targets: Array) -> tuple[Array, Array, Array]:
     return hits, said, are
 
 
-def _classes(given: Array) -> Array:
+def _classes(given: Array, above: float) -> Array:
     if _are_numbers_of_classes(given):
         return given
     scores = _scores(given)
-    one_probability = scores.shape[-1] == 1  # of the second of two classes
-    classes: Array = scores[..., 0] > _EVEN if one_probability else scores.argmax(axis=-1)
+    lone = scores.shape[-1] == 1  # of the second of two classes
+    classes: Array = scores[..., 0] > above if lone else scores.argmax(axis=-1)
     return classes
 
 

@@ -208,6 +208,23 @@ def test_output_without_an_axis_for_scores(convert: Any, tmp_path: Path) -> None
     assert 0.75 == json.loads((outcome.out / "report.json").read_text())["original"]["metric"]
 
 
+def test_lone_logit_is_right_above_zero(convert: Any, tmp_path: Path) -> None:
+    """A model of two classes that ends without a sigmoid is judged by its logit's sign."""
+    import keras
+
+    keras.utils.set_random_seed(66)
+    start = keras.Input((6,), name="rooms")
+    model = keras.Model(start, keras.layers.Dense(1, name="logit")(start))
+    model.save(tmp_path / "model.keras")
+    x = np.random.default_rng(66).normal(size=(64, 6)).astype(np.float32)
+    np.savez(tmp_path / "e.npz", x=x, y=(model.predict(x, verbose=0)[:, 0] > 0).astype(np.int64))
+    outcome = convert(
+        tmp_path / "model.keras", "--recipe", "float32", "--evaluation", tmp_path / "e.npz"
+    )
+    report = json.loads((outcome.out / "report.json").read_text())
+    assert (1.0, 1.0) == (report["original"]["metric"], report["candidates"][0]["metric"])
+
+
 @pytest.mark.parametrize(
     ("names", "fault"),
     [

@@ -30,6 +30,23 @@ def test_one_probability_means_the_second_class() -> None:
     assert 1.0 == score.measure(metric.ACCURACY, given, np.array([1, 0, 1]))
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"), [([0.0, 1.0], 0.5), ([-0.1, 0.2], 0.0), ([2.0], 0.0)]
+)
+def test_threshold_of_logits_is_zero(given: list[float], expected: float) -> None:
+    """A number that no probability can be makes 0 the middle, where it is one half else."""
+    assert expected == score.threshold(np.array(given))
+
+
+def test_original_says_what_a_lone_score_means() -> None:
+    """Logits that rounding moved into 0 to 1 are still logits: two of four changed their class."""
+    original = np.array([[-2.0], [0.3], [1.5], [-0.1]])
+    candidate, targets = np.array([[0.1], [0.3], [0.9], [0.2]]), np.array([0, 1, 1, 0])
+    assert 0.5 == score.agreement(Task.CLASSIFICATION, original, candidate)
+    lost = score.worst_class(original, candidate, targets)
+    assert score.WorstClass(number=0, drop=1.0, rows=2) == lost
+
+
 def test_one_number_a_row_is_a_lone_score() -> None:
     """Rows of one probability each, without an axis for it, are judged one by one."""
     given = np.array([0.9, 0.1, 0.6, 0.2])
