@@ -265,7 +265,8 @@ def _loss(model: Any, training: Training) -> Any:  # noqa: ANN401  see prune
         return keras.losses.get(training.loss)
     if training.task is Task.REGRESSION:
         return keras.losses.MeanSquaredError()
-    given = np.asarray(model.predict_on_batch(_call(model, training.examples, slice(_BATCH))))
+    answered = model.predict_on_batch(_call(model, training.examples, slice(_BATCH)))
+    [given] = map(np.asarray, keras.tree.flatten(answered))  # it may be in a dict or a list
     # Read off the answers, for the activation that makes them may be in any layer.
     logits = score.are_logits(given)
     if given.ndim == 1 or given.shape[-1] == 1:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +164,19 @@ def test_one_number_a_row_is_trained_as_two_classes(data: tuple[Any, Any]) -> No
     model = keras.Model(start, keras.layers.Reshape(())(chance))
     few = (data[0][:32], data[1][:32] % 2)
     assert "binary_crossentropy" == prune.prune(model, 0.5, training(few)).loss
+
+
+@pytest.mark.parametrize("loss", [None, "sparse_categorical_crossentropy", "mse"])
+@pytest.mark.parametrize("nest", [lambda scores: {"scores": scores}, lambda scores: [scores]])
+def test_one_output_in_a_dict_or_a_list(
+    data: tuple[Any, Any], nest: Callable[[Any], Any], loss: str | None
+) -> None:
+    """A model that hands out its one output by name or in a list is fine-tuned like any other."""
+    start = keras.Input((FEATURES,), name="features")
+    scores = keras.layers.Dense(3, activation="softmax", name="scores")(start)
+    few = (data[0][:32], data[1][:32])
+    model = keras.Model(start, nest(scores))
+    assert prune.prune(model, 0.5, training(few, loss=loss)).epochs > 0
 
 
 def test_targets_that_do_not_fit_are_named(data: tuple[Any, Any]) -> None:
