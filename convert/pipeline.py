@@ -3,12 +3,13 @@
 import gzip
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from convert import answers, bases, data, golden, judge, plot, request, score, trial
+from convert.card import Card
 from convert.choose import choose
 from convert.data import Examples
 from convert.errors import DataError, ModelError
@@ -79,7 +80,7 @@ def convert(asked: Request, scratch: Path, say: Say) -> dict[str, bytes]:
         prefer=asked.prefer,
         basis=judging.basis if judging else None,
         rows=judging.rows if judging else 0,
-        labels=about.labels,
+        labels=_labels(about, judging),
         original_size=source.size,
         original_gzip_size=_gzip_size(about.model),
         original_metric=original_metric,
@@ -166,6 +167,14 @@ def _original_metric(judging: Judge | None, workers: Workers) -> float | None:
         raise DataError(answer["error"])
     value: float = answer["metric"]
     return value
+
+
+def _labels(about: Card, judging: Judge | None) -> Sequence[str] | None:
+    """The card's labels, if there is one for each judged class: they may be another output's."""
+    if about.labels is None or judging is None or judging.output is None:
+        return None
+    fitting = len(about.labels) == score.class_count(judging.given[judging.output])
+    return about.labels if fitting else None
 
 
 def _metric_limit(asked: Request, judging: Judge | None, original: float | None) -> float | None:

@@ -49,7 +49,7 @@ class Report:
         prefer: Which candidate inside the budget is taken.
         basis: Where the rows come from; None where nothing was compared.
         rows: How many there are; 0 without.
-        labels: The classes' names, or None.
+        labels: The names of the judged output's classes, or None.
         original_size: Bytes.
         original_gzip_size: Bytes after gzip.
         original_metric: None without evaluation data.

@@ -226,6 +226,29 @@ def test_lone_logit_is_right_above_zero(convert: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("labels", "expected"), [(["left", "right"], None), (["a", "b", "c", "d", "e"], "e")]
+)
+def test_labels_of_one_of_several_outputs(
+    convert: Any, tmp_path: Path, labels: list[str], expected: str | None
+) -> None:
+    """Labels name the judged output's classes where there is one for each, and none otherwise."""
+    import keras
+
+    keras.utils.set_random_seed(66)
+    start = keras.Input((6,), name="rooms")
+    kind = keras.layers.Dense(5, activation="softmax", name="kind")(start)
+    side = keras.layers.Dense(2, activation="softmax", name="side")(start)
+    keras.Model(start, [kind, side]).save(tmp_path / "model.keras")
+    np.savez(tmp_path / "e.npz", x=np.eye(6, dtype=np.float32), y_kind=np.full(6, 4))
+    (tmp_path / "model.yaml").write_text(
+        f"{{name: rooms, model: model.keras, evaluation: e.npz, labels: {labels}}}"
+    )
+    outcome = convert(tmp_path, "--recipe", "float32")
+    [found] = json.loads((outcome.out / "report.json").read_text())["candidates"]
+    assert (4, expected) == (found["worst_class"]["class"], found["worst_class"]["label"])
+
+
+@pytest.mark.parametrize(
     ("names", "fault"),
     [
         (["y"], "call it y_a or y_b"),
