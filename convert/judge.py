@@ -87,7 +87,8 @@ class Judge:
 
         Raises:
             DataError: The user's own metric fails.
-            ModelError: The model cannot run on the rows, or answers NaN or infinite.
+            ModelError: The model cannot run on the rows, or answers NaN or infinite, or in another
+                shape than the original.
         """
         found = answers(model, self.inputs, self.signature, self.path)
         refuse_infinite(found, self.basis)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from convert.data import Examples
-from convert.errors import CardError, DataError
+from convert.errors import CardError, DataError, ModelError
 from convert.metric import Kind, Metric, Task
 
 Array = npt.NDArray[Any]
@@ -60,6 +60,8 @@ def task_of(examples: Examples) -> Task:
 def looks_like(given: Array) -> Task:
     """Tells the task from answers: numbers from 0 to 1 that add up to 1 are scores of classes."""
     if given.dtype.kind != "f" or given.ndim < 2 or given.shape[-1] < 2:  # noqa: PLR2004  an axis
+        return Task.REGRESSION
+    if given.size == 0:  # as many boxes as were found: none
         return Task.REGRESSION
     sums = given.sum(axis=-1, dtype=np.float64)
     probable = given.min() >= 0 and np.allclose(sums, 1, atol=_SUM_TOLERANCE)
@@ -233,8 +235,17 @@ def compare(name: str, task: Task, original: Array, candidate: Array) -> OutputS
         name: The output's.
         task: What agreeing means: the same class, or nearly the same number.
         original: The original's answers.
-        candidate: The candidate's, of the same shape.
+        candidate: The candidate's.
+
+    Raises:
+        ModelError: The candidate's have another shape, as where boxes are found; numpy would spread
+            one over many.
     """
+    if original.shape != candidate.shape:
+        raise ModelError(
+            f"answers {name!r} in shape {candidate.shape}, which cannot be held against the "
+            f"original's {original.shape}"
+        )
     before, after = original.astype(np.float64), candidate.astype(np.float64)
     error = float(np.abs(before - after).max(initial=0.0))
     return OutputScore(
@@ -249,8 +260,10 @@ def agreement(task: Task, original: Array, candidate: Array) -> float:
     """Computes the share of answers that are the original's.
 
     Classification: the same class. Regression: within 1 % of the spread of the original's answers;
-    whole numbers and truth values must be equal.
+    whole numbers and truth values must be equal. Where there are no answers, none differs.
     """
+    if original.size == 0:
+        return 1.0
     if task is Task.CLASSIFICATION:
         above = threshold(original)
         return float((_classes(original, above) == _classes(candidate, above)).mean())

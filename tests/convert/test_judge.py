@@ -248,6 +248,22 @@ def test_labels_of_one_of_several_outputs(
     assert (4, expected) == (found["worst_class"]["class"], found["worst_class"]["label"])
 
 
+def test_original_that_finds_nothing(convert: Any, tmp_path: Path) -> None:
+    """A model that answers as many rows as it finds, and finds none, is converted."""
+    import tensorflow as tf
+
+    class Finder(tf.Module):  # type: ignore[misc]  # tensorflow publishes no types
+        @tf.function(input_signature=[tf.TensorSpec((None, 4))])  # type: ignore[untyped-decorator]  # tensorflow publishes no types
+        def find(self, x: Any) -> dict[str, Any]:
+            return {"boxes": tf.gather(x, tf.where(x[:, 0] > 100.0)[:, 0])}
+
+    finder = Finder()
+    tf.saved_model.save(finder, str(tmp_path / "finder"), signatures=finder.find)
+    outcome = convert(tmp_path / "finder", "--recipe", "float32")
+    [found] = json.loads((outcome.out / "report.json").read_text())["candidates"]
+    assert 1.0 == found["agreement"]
+
+
 @pytest.mark.parametrize(
     ("names", "fault"),
     [

@@ -8,7 +8,7 @@ import pytest
 
 from convert import metric, score
 from convert.data import Examples
-from convert.errors import CardError, DataError
+from convert.errors import CardError, DataError, ModelError
 from convert.metric import Task
 
 SCORES = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.3, 0.7]])
@@ -195,6 +195,19 @@ def test_errors_of_an_output() -> None:
     """The largest difference, and its share of the largest magnitude."""
     found = score.compare("y", Task.REGRESSION, np.array([-4.0, 1.0]), np.array([-4.0, 1.5]))
     assert (0.5, 0.125, 0.5) == (found.max_abs_error, found.max_relative_error, found.agreement)
+
+
+@pytest.mark.parametrize("task", Task)
+def test_no_answers_agree(task: Task) -> None:
+    """Where the original answers nothing, as a detector that finds none, nothing differs."""
+    nothing = np.zeros((0, 4))
+    assert 1.0 == score.agreement(task, nothing, nothing)
+
+
+def test_answers_of_another_shape_are_not_compared() -> None:
+    """One box found where the original finds three is an error, not spread over the three."""
+    with pytest.raises(ModelError, match=r"'boxes' in shape \(1, 4\).* original's \(3, 4\)"):
+        score.compare("boxes", Task.REGRESSION, np.zeros((3, 4)), np.zeros((1, 4)))
 
 
 def test_probabilities_are_told_from_quantities() -> None:
