@@ -1,6 +1,5 @@
 """How good answers are: the task's metric, agreement with the original, errors. Arithmetic only."""
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,7 +87,7 @@ def class_count(given: Array) -> int:
 
 def are_classes(targets: Array, given: Array) -> bool:
     """Whether targets are class numbers of the answers: one for each row of scores, none beyond."""
-    if targets.dtype.kind not in "iub" or targets.size != math.prod(_scores(given).shape[:-1]):
+    if targets.dtype.kind not in "iub" or not _fits(targets, _scores(given).shape[:-1]):
         return False
     return bool(targets.min() >= 0 and targets.max() < class_count(given))
 
@@ -136,9 +135,10 @@ def check_targets(examples: Examples, task: Task, given: Array) -> Array:
     """
     targets = np.asarray(examples.targets)
     if task is Task.REGRESSION:
-        if targets.size != given.size:
+        if not _fits(targets, given.shape):
             raise DataError(
-                f"{examples.path}: `y` has shape {targets.shape}: the model answers {given.shape}"
+                f"{examples.path}: `y` has shape {targets.shape}: expected {given.shape}, as the "
+                "model answers; only axes of length 1 may be more or fewer"
             )
         return targets.reshape(given.shape).astype(np.float64)
     if _are_numbers_of_classes(given):
@@ -148,7 +148,7 @@ def check_targets(examples: Examples, task: Task, given: Array) -> Array:
             "judge others by a `metric:` of your own"
         )
     wanted = _scores(given).shape[:-1]
-    if targets.dtype.kind not in "iub" or targets.size != math.prod(wanted):
+    if targets.dtype.kind not in "iub" or not _fits(targets, wanted):
         raise DataError(
             f"{examples.path}: `y` is {targets.dtype} of shape {targets.shape}: expected class "
             f"numbers of shape {wanted} (for one-hot targets: y.argmax(axis=-1))"
@@ -300,6 +300,11 @@ def _classes(given: Array, above: float) -> Array:
 def _scores(given: Array) -> Array:
     """Answers with the classes on the last axis: one number a row is a lone score."""
     return given[:, np.newaxis] if given.ndim == 1 else given
+
+
+def _fits(targets: Array, shape: tuple[int, ...]) -> bool:
+    """Whether they have the shape but for axes of length 1. As many in another order are others."""
+    return [size for size in targets.shape if size != 1] == [size for size in shape if size != 1]
 
 
 def _are_numbers_of_classes(given: Array) -> bool:

@@ -111,6 +111,29 @@ def test_targets_take_the_answers_shape() -> None:
 
 
 @pytest.mark.parametrize(
+    ("task", "targets", "given"),
+    [
+        (Task.REGRESSION, (4, 2, 3), (4, 3, 2)),
+        (Task.REGRESSION, (4, 6), (4, 3, 2)),
+        (Task.CLASSIFICATION, (4, 2, 3), (4, 3, 2, 5)),
+    ],
+)
+def test_as_many_targets_in_another_order(
+    task: Task, targets: tuple[int, ...], given: tuple[int, ...]
+) -> None:
+    """Targets of the answers' size and another shape would be held against other answers."""
+    with pytest.raises(DataError) as caught:
+        score.check_targets(examples(np.zeros(targets, int)), task, np.zeros(given))
+    assert f"shape {targets}" in str(caught.value)
+
+
+def test_axes_of_length_one_do_not_matter() -> None:
+    """Quantities in a row fit answers in a column."""
+    fitted = score.check_targets(examples([1.0, 2.0]), Task.REGRESSION, np.zeros((2, 1, 1)))
+    assert [[[1.0]], [[2.0]]] == fitted.tolist()
+
+
+@pytest.mark.parametrize(
     ("targets", "given", "expected"),
     [
         ([0, 1, 1, 0], np.zeros((4, 1)), True),
