@@ -10,6 +10,7 @@ from pathlib import Path
 from convert.errors import OutputError
 
 _READY = "ready"
+_NOT_ALWAYS = "report.png"
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """What the system says where a disk, a quota or a limit is full."""
 
@@ -50,7 +51,8 @@ def publish(scratch: Path, out: Path) -> None:
     """Moves what `write` wrote to `out`.
 
     A folder that is new appears whole. In one that exists each file is replaced whole, and other
-    files are left alone; model.json's sha256 says which model.tflite it belongs to.
+    files are left alone; model.json's sha256 says which model.tflite it belongs to. A picture goes
+    where there is no new one: it would be of another model.
 
     Raises:
         OutputError: Something cannot be moved; `out` is then as it was, or lacks later files.
@@ -58,6 +60,8 @@ def publish(scratch: Path, out: Path) -> None:
     ready = scratch / _READY
     try:
         if out.exists():
+            if not (ready / _NOT_ALWAYS).exists():
+                (out / _NOT_ALWAYS).unlink(missing_ok=True)
             for file in sorted(ready.iterdir()):
                 file.replace(out / file.name)
         else:

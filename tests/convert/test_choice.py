@@ -159,3 +159,16 @@ def test_existing_folder_keeps_its_other_files(zoo: Any, convert: Any) -> None:
     assert "mine" == (out / "notes.txt").read_text()
     assert b"TFL3" == (out / "model.tflite").read_bytes()[4:8]
     assert 6 == len(list(out.iterdir()))
+
+
+def test_picture_of_an_earlier_run_goes(convert: Any, tmp_path: Path) -> None:
+    """A run that compares nothing makes no picture, and leaves none of another model."""
+    start = keras.Input((None, 4), name="steps")
+    keras.Model(start, keras.layers.Dense(2)(start)).save(tmp_path / "model.keras")
+    out = convert.folder / "out"
+    out.mkdir()
+    (out / "report.png").write_bytes(b"old")
+    convert(tmp_path / "model.keras", "--recipe", "float32")
+    assert ["model.json", "model.tflite", "report.json", "report.md"] == sorted(
+        file.name for file in out.iterdir()
+    )
