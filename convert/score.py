@@ -158,7 +158,7 @@ def check_targets(examples: Examples, task: Task, given: Array) -> Array:
     if low < 0 or high >= count:
         raise DataError(
             f"{examples.path}: `y` has classes from {low} to {high}: "
-            f"the model knows 0 to {count - 1}"
+            f"the model knows 0 to {count - 1} (for whole quantities: `metric: mse`)"
         )
     return targets.reshape(wanted).astype(np.int64)
 

@@ -157,6 +157,12 @@ def test_second_class_is_the_last_of_one_probability() -> None:
         score.check_targets(examples([0, 1, 2, 0]), Task.CLASSIFICATION, np.zeros((4, 1)))
 
 
+def test_whole_quantities_are_told_a_way_out() -> None:
+    """Prices in whole numbers look like classes; the refusal names the setting that says more."""
+    with pytest.raises(DataError, match=r"from 90 to 470: .* whole quantities: `metric: mse`"):
+        score.check_targets(examples([310, 250, 470, 90]), Task.CLASSIFICATION, np.zeros((4, 1)))
+
+
 def test_top_k_counts_the_best_k() -> None:
     """The right class is second in two of three rows: top2 is 1, top1 a third."""
     given = np.array([[0.5, 0.3, 0.2], [0.3, 0.5, 0.2], [0.5, 0.3, 0.2]])
