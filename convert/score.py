@@ -1,5 +1,6 @@
 """How good answers are: the task's metric, agreement with the original, errors. Arithmetic only."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -133,8 +134,8 @@ def check_targets(examples: Examples, task: Task, given: Array) -> Array:
         DataError: The targets have another shape, or name classes that the model does not have; or
             the answers are no scores.
     """
-    targets = np.asarray(examples.targets)
     if task is Task.REGRESSION:
+        targets = _in_rows(examples, given.shape)
         if not _fits(targets, given.shape):
             raise DataError(
                 f"{examples.path}: `y` has shape {targets.shape}: expected {given.shape}, as the "
@@ -148,6 +149,7 @@ def check_targets(examples: Examples, task: Task, given: Array) -> Array:
             "judge others by a `metric:` of your own"
         )
     wanted = _scores(given).shape[:-1]
+    targets = _in_rows(examples, wanted)
     if targets.dtype.kind not in "iub" or not _fits(targets, wanted):
         raise DataError(
             f"{examples.path}: `y` is {targets.dtype} of shape {targets.shape}: expected class "
@@ -300,6 +302,13 @@ def _classes(given: Array, above: float) -> Array:
 def _scores(given: Array) -> Array:
     """Answers with the classes on the last axis: one number a row is a lone score."""
     return given[:, np.newaxis] if given.ndim == 1 else given
+
+
+def _in_rows(examples: Examples, shape: tuple[int, ...]) -> Array:
+    """The targets; those of a table, whose lines have no other shape, in that of the answers."""
+    targets = np.asarray(examples.targets)
+    as_lines = (shape[0], math.prod(shape[1:]))
+    return targets.reshape(shape) if not examples.typed and targets.shape == as_lines else targets
 
 
 def _fits(targets: Array, shape: tuple[int, ...]) -> bool:

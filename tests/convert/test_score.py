@@ -111,6 +111,22 @@ def test_targets_take_the_answers_shape() -> None:
 
 
 @pytest.mark.parametrize(
+    ("task", "given"),
+    [(Task.REGRESSION, (2, 3, 2)), (Task.CLASSIFICATION, (2, 3, 2, 5))],
+)
+def test_a_line_of_a_table_takes_the_answers_shape(task: Task, given: tuple[int, ...]) -> None:
+    """A .csv file has a row's targets side by side, whatever the shape of the answers."""
+    lines = Examples(
+        path=Path("data.csv"), inputs={}, targets=np.arange(12).reshape(2, 6) % 5, typed=False
+    )
+
+    fitted = score.check_targets(lines, task, np.zeros(given, np.float32))
+
+    assert (2, 3, 2) == fitted.shape
+    assert (np.arange(12) % 5).tolist() == fitted.flatten().tolist()
+
+
+@pytest.mark.parametrize(
     ("task", "targets", "given"),
     [
         (Task.REGRESSION, (4, 2, 3), (4, 3, 2)),
