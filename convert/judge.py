@@ -93,7 +93,7 @@ class Judge:
         found = answers(model, self.inputs, self.signature, self.path)
         refuse_infinite(found, self.basis)
         outputs = tuple(
-            score.compare(name, self.tasks[name], self.given[name], found[name])
+            score.compare(name, self.tasks[name], self.given[name], found[name], self._above(name))
             for name in self.given
         )
         return Scores(
@@ -113,8 +113,13 @@ class Judge:
             return None
         if self.metric.kind is Kind.FUNCTION:
             return own_metric.measure(self.metric, found[self.output], self.targets)
-        above = score.threshold(self.given[self.output])
+        above = self._above(self.output)
         return score.measure(self.metric, found[self.output], self.targets, above)
+
+    def _above(self, name: str) -> float:
+        classes = self.metric is not None and self.metric.task is Task.CLASSIFICATION
+        targets = self.targets if classes and name == self.output else None
+        return score.threshold(self.given[name], targets)
 
     def _worst(self, found: Mapping[str, Array]) -> WorstClass | None:
         if self.metric is None or self.metric.task is not Task.CLASSIFICATION:

@@ -73,12 +73,22 @@ def are_logits(given: Array) -> bool:
     return bool(given.min(initial=0.0) < 0 or given.max(initial=0.0) > 1)
 
 
-def threshold(original: Array) -> float:
+def threshold(original: Array, targets: Array | None = None) -> float:
     """Says above which number a lone score is the second class: 0 where the original has logits.
 
     Of the original's answers alone: what a candidate answers must not decide what it means.
+
+    Args:
+        original: The original's answers.
+        targets: The right classes, where there are some. What was trained to answer 0 and 1 goes
+            beyond them too, and is no logit: then the original is right more often above a half.
     """
-    return 0.0 if are_logits(original) else _EVEN
+    if not are_logits(original):
+        return _EVEN
+    if targets is None:
+        return 0.0
+    logit, even = (float((_classes(original, it) == targets).mean()) for it in (0.0, _EVEN))
+    return _EVEN if even > logit else 0.0
 
 
 def class_count(given: Array) -> int:
@@ -219,7 +229,7 @@ def _unit(metric: Metric, targets: Array) -> float:
 
 def worst_class(original: Array, candidate: Array, targets: Array) -> WorstClass:
     """Finds the class whose share of right answers fell most; of equal falls the first class."""
-    above = threshold(original)
+    above = threshold(original, targets)
     before, after = _classes(original, above) == targets, _classes(candidate, above) == targets
     lost = [
         (float(before[rows].mean() - after[rows].mean()), int(number), int(rows.sum()))
@@ -230,7 +240,9 @@ def worst_class(original: Array, candidate: Array, targets: Array) -> WorstClass
     return WorstClass(number=number, drop=fall, rows=rows)
 
 
-def compare(name: str, task: Task, original: Array, candidate: Array) -> OutputScore:
+def compare(
+    name: str, task: Task, original: Array, candidate: Array, above: float | None = None
+) -> OutputScore:
     """Holds one output against the original's.
 
     Args:
@@ -238,6 +250,7 @@ def compare(name: str, task: Task, original: Array, candidate: Array) -> OutputS
         task: What agreeing means: the same class, or nearly the same number.
         original: The original's answers.
         candidate: The candidate's.
+        above: The original's `threshold`, where it is known from targets.
 
     Raises:
         ModelError: The candidate's have another shape, as where boxes are found; numpy would spread
@@ -252,13 +265,13 @@ def compare(name: str, task: Task, original: Array, candidate: Array) -> OutputS
     error = float(np.abs(before - after).max(initial=0.0))
     return OutputScore(
         name=name,
-        agreement=agreement(task, original, candidate),
+        agreement=agreement(task, original, candidate, above),
         max_abs_error=error,
         max_relative_error=error / (float(np.abs(before).max(initial=0.0)) or 1.0),
     )
 
 
-def agreement(task: Task, original: Array, candidate: Array) -> float:
+def agreement(task: Task, original: Array, candidate: Array, above: float | None = None) -> float:
     """Computes the share of answers that are the original's.
 
     Classification: the same class. Regression: within 1 % of the spread of the original's answers;
@@ -267,7 +280,7 @@ def agreement(task: Task, original: Array, candidate: Array) -> float:
     if original.size == 0:
         return 1.0
     if task is Task.CLASSIFICATION:
-        above = threshold(original)
+        above = threshold(original) if above is None else above
         return float((_classes(original, above) == _classes(candidate, above)).mean())
     if original.dtype.kind != "f":
         return float((original == candidate).mean())

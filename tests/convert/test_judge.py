@@ -208,8 +208,9 @@ def test_output_without_an_axis_for_scores(convert: Any, tmp_path: Path) -> None
     assert 0.75 == json.loads((outcome.out / "report.json").read_text())["original"]["metric"]
 
 
-def test_lone_logit_is_right_above_zero(convert: Any, tmp_path: Path) -> None:
-    """A model of two classes that ends without a sigmoid is judged by its logit's sign."""
+@pytest.mark.parametrize("middle", [0.0, 0.5])
+def test_lone_score_without_a_sigmoid(convert: Any, tmp_path: Path, middle: float) -> None:
+    """A logit is judged by its sign; a line that was trained to answer 0 and 1, by one half."""
     import keras
 
     keras.utils.set_random_seed(66)
@@ -217,7 +218,7 @@ def test_lone_logit_is_right_above_zero(convert: Any, tmp_path: Path) -> None:
     model = keras.Model(start, keras.layers.Dense(1, name="logit")(start))
     model.save(tmp_path / "model.keras")
     x = np.random.default_rng(66).normal(size=(64, 6)).astype(np.float32)
-    np.savez(tmp_path / "e.npz", x=x, y=(model.predict(x, verbose=0)[:, 0] > 0).astype(np.int64))
+    np.savez(tmp_path / "e.npz", x=x, y=(model.predict(x, verbose=0)[:, 0] > middle).astype(int))
     outcome = convert(
         tmp_path / "model.keras", "--recipe", "float32", "--evaluation", tmp_path / "e.npz"
     )

@@ -38,6 +38,14 @@ def test_threshold_of_logits_is_zero(given: list[float], expected: float) -> Non
     assert expected == score.threshold(np.array(given))
 
 
+@pytest.mark.parametrize(("targets", "expected"), [([0, 0, 0, 1], 0.5), ([0, 1, 1, 1], 0.0)])
+def test_targets_tell_logits_from_a_line(targets: list[int], expected: float) -> None:
+    """A layer without activation, trained to answer 0 and 1, goes a little beyond both."""
+    given = np.array([[-0.1], [0.2], [0.4], [1.1]])
+
+    assert expected == score.threshold(given, np.array(targets))
+
+
 def test_original_says_what_a_lone_score_means() -> None:
     """Logits that rounding moved into 0 to 1 are still logits: two of four changed their class."""
     original = np.array([[-2.0], [0.3], [1.5], [-0.1]])
