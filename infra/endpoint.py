@@ -91,8 +91,9 @@ class ModelEndpoint(pulumi.ComponentResource):
                 "environment": {
                     "MODEL_BACKEND": "litert",
                     "TELEMETRY": args.telemetry,
-                    # Not the function's: its metrics have the same requests once already.
-                    "TELEMETRY_SERVICE": endpoint_name,
+                    # Not the function's, whose metrics have the same requests once already; and not
+                    # the endpoint's, which other hardware changes.
+                    "TELEMETRY_SERVICE": f"{args.endpoint_name}-endpoint",
                 },
             },
             # A model needs nobody else; serverless endpoints cannot be told so.

@@ -36,7 +36,7 @@ def test_same_image(make: Any) -> None:
     told = {
         "MODEL_BACKEND": "litert",
         "TELEMETRY": "metrics",
-        "TELEMETRY_SERVICE": "thimble-dev-digits-serverless",
+        "TELEMETRY_SERVICE": "thimble-dev-digits-endpoint",
     }
     assert {"image": URI, "environment": told} == make().cloud.one("Model")["primaryContainer"]
 
