@@ -30,6 +30,8 @@ roles = GitHubRoles(
         stacks=settings.stacks,
         state_bucket=bucket,
         state_key_arn=key,
+        promoted_by=settings.promoted_by,
+        source_key=settings.source_key,
     ),
 )
 
@@ -38,3 +40,4 @@ pulumi.export("state_key", key)
 pulumi.export("preview_role", roles.preview_arn)
 pulumi.export("deploy_roles", roles.deploy_arns)
 pulumi.export("secrets_keys", roles.secrets_aliases)
+pulumi.export("promoted_key", roles.promoted_key)

@@ -119,7 +119,11 @@ def deploying(stack: str, source: str | None) -> list[dict[str, Any]]:
 
 
 def state(
-    bucket: str, state_key: str, secrets_keys: Sequence[str], stack: str | None
+    bucket: str,
+    state_key: str,
+    secrets_keys: Sequence[str],
+    stack: str | None,
+    source_key: str = "",
 ) -> list[dict[str, Any]]:
     """Read all of the project's state, for stacks read each other's outputs; write one stack's.
 
@@ -128,6 +132,8 @@ def state(
         state_key: The ARN of its key.
         secrets_keys: ARNs of the keys that encrypt the secrets inside the state.
         stack: The stack that may be written; None to only read.
+        source_key: The ARN of the key of the stack it promotes from: to read any output of a stack
+            Pulumi first unwraps its secrets' key, and an update that may not do that fails.
     """
     arn = f"arn:aws:s3:::{bucket}"
     statements = [
@@ -151,6 +157,7 @@ def state(
         _allow("s3", "DeleteObject PutObject", own),
         _allow("kms", "Decrypt GenerateDataKey", [state_key]),
         _allow("kms", "Decrypt Encrypt", secrets_keys),
+        *([_allow("kms", "Decrypt", [source_key])] if source_key else []),
     ]
 
 

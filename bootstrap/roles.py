@@ -1,6 +1,7 @@
 """GitHubRoles: GitHub as an identity of this account, and the roles its jobs assume."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
@@ -8,6 +9,7 @@ import pulumi_aws as aws
 
 from bootstrap import grants, trust
 from bootstrap.settings import ENVIRONMENTS
+from bootstrap.state import key_policy
 
 SOURCES = {"staging": "dev", "prod": "staging"}
 """Which stack each one's image comes from, as image.promoteFrom in Pulumi.STACK.yaml says."""
@@ -24,6 +26,8 @@ class GitHubRolesArgs:
         stacks: Those that live in this account.
         state_bucket: The state bucket's name.
         state_key_arn: Its key.
+        promoted_by: The account that promotes from the last of the stacks; empty for none.
+        source_key: The key of the secrets of what the first promotes from, in another account.
     """
 
     subject: str
@@ -32,6 +36,8 @@ class GitHubRolesArgs:
     stacks: tuple[str, ...]
     state_bucket: pulumi.Input[str]
     state_key_arn: pulumi.Input[str]
+    promoted_by: str = ""
+    source_key: str = ""
 
 
 class GitHubRoles(pulumi.ComponentResource):
@@ -41,11 +47,13 @@ class GitHubRoles(pulumi.ComponentResource):
         deploy_arns: The deploy role of each stack.
         preview_arn: The role of previews, drift checks and the release gate.
         secrets_aliases: The key of each stack's secrets, as `--secrets-provider` wants it.
+        promoted_key: The ARN of the last stack's, for the account that promotes from it.
     """
 
     deploy_arns: pulumi.Output[dict[str, str]]
     preview_arn: pulumi.Output[str]
     secrets_aliases: pulumi.Output[dict[str, str]]
+    promoted_key: pulumi.Output[str]
 
     def __init__(
         self, name: str, args: GitHubRolesArgs, opts: pulumi.ResourceOptions | None = None
@@ -62,8 +70,9 @@ class GitHubRoles(pulumi.ComponentResource):
         )
         keys = {stack: self._secrets_key(stack) for stack in args.stacks}
         self.deploy_arns = pulumi.Output.all(
-            **{stack: self._deploy_role(stack, provider.arn, keys[stack]) for stack in args.stacks}
+            **{stack: self._deploy_role(stack, provider.arn, keys) for stack in args.stacks}
         )
+        self.promoted_key = keys[args.stacks[-1]]
         self.preview_arn = self._preview_role(provider.arn, list(keys.values()))
         region = aws.get_region_output(opts=pulumi.InvokeOutputOptions(parent=self)).region
         self.secrets_aliases = region.apply(
@@ -74,15 +83,24 @@ class GitHubRoles(pulumi.ComponentResource):
                 "deploy_arns": self.deploy_arns,
                 "preview_arn": self.preview_arn,
                 "secrets_aliases": self.secrets_aliases,
+                "promoted_key": self.promoted_key,
             }
         )
 
     def _secrets_key(self, stack: str) -> pulumi.Output[str]:
+        policy = None
+        if self._args.promoted_by and stack == self._args.stacks[-1]:
+            readers = (self._args.promoted_by,)
+            own = aws.get_caller_identity_output(opts=pulumi.InvokeOutputOptions(parent=self))
+            policy = own.account_id.apply(
+                lambda account: json.dumps(key_policy(account, readers, ("kms:Decrypt",)))
+            )
         key = aws.kms.Key(
             f"secrets-{stack}",
             description=f"Secrets in the state of thimble's stack {stack}",
             enable_key_rotation=True,
             deletion_window_in_days=30,
+            policy=policy,
             # Without it nobody reads the stack's secrets again.
             opts=pulumi.ResourceOptions(parent=self, protect=True),
         )
@@ -95,11 +113,13 @@ class GitHubRoles(pulumi.ComponentResource):
         return key.arn
 
     def _deploy_role(
-        self, stack: str, provider: pulumi.Output[str], key: pulumi.Output[str]
+        self, stack: str, provider: pulumi.Output[str], keys: Mapping[str, pulumi.Output[str]]
     ) -> pulumi.Output[str]:
         args = self._args
+        source = SOURCES.get(stack)
+        source_key = keys.get(source, args.source_key) if source else ""
         environment = ENVIRONMENTS.get(stack, stack)
-        statements = grants.deploying(stack, SOURCES.get(stack))
+        statements = grants.deploying(stack, source)
         trusted = provider.apply(
             lambda arn: trust.deploying(
                 arn,
@@ -112,8 +132,11 @@ class GitHubRoles(pulumi.ComponentResource):
         )
         role = self._role(f"thimble-deploy-{stack}", trusted)
         self._grant(f"deploy-{stack}", role, pulumi.Output.from_input(grants.document(statements)))
-        state = pulumi.Output.all(args.state_bucket, args.state_key_arn, key).apply(
-            lambda known: grants.document(grants.state(known[0], known[1], [known[2]], stack))
+        known = (args.state_bucket, args.state_key_arn, keys[stack], source_key)
+        state = pulumi.Output.all(*known).apply(
+            lambda all_: grants.document(
+                grants.state(all_[0], all_[1], [all_[2]], stack, source_key=all_[3])
+            )
         )
         self._grant(f"deploy-{stack}-state", role, state)
         return role.arn
@@ -128,7 +151,8 @@ class GitHubRoles(pulumi.ComponentResource):
         role = self._role("thimble-preview", trusted)
         statements = grants.reading(args.stacks)
         self._grant("preview", role, pulumi.Output.from_input(grants.document(statements)))
-        state = pulumi.Output.all(args.state_bucket, args.state_key_arn, *keys).apply(
+        read = [*keys, args.source_key] if args.source_key else keys
+        state = pulumi.Output.all(args.state_bucket, args.state_key_arn, *read).apply(
             lambda known: grants.document(grants.state(known[0], known[1], known[2:], None))
         )
         self._grant("preview-state", role, state)

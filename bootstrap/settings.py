@@ -26,6 +26,9 @@ class Settings:
         state_bucket: An existing bucket for state; empty to make one.
         state_key: The ARN of that bucket's key.
         accounts: Other accounts that keep state in the bucket made here.
+        promoted_by: The account whose stack promotes from the one here; empty where it is this one.
+        source_key: The ARN of the key of the secrets of the stack that the one here promotes from,
+            in that stack's account; empty where it is this one.
     """
 
     subject: str
@@ -35,6 +38,8 @@ class Settings:
     state_bucket: str = ""
     state_key: str = ""
     accounts: tuple[str, ...] = ()
+    promoted_by: str = ""
+    source_key: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what would make a role nobody, or anybody, can assume.
@@ -53,6 +58,11 @@ class Settings:
             _check("stacks", stack, r"(?!(?:deploy|preview)$)[a-z][a-z0-9]*", "dev")
         for account in self.accounts:
             _check("accounts", account, r"\d{12}", "111122223333")
+        if self.promoted_by:
+            _check("promotedBy", self.promoted_by, r"\d{12}", "222222222222")
+        if self.source_key:
+            arn = r"arn:aws[\w-]*:kms:[\w-]+:\d{12}:key/[\w-]+"
+            _check("sourceKey", self.source_key, arn, "arn:aws:kms:REGION:111111111111:key/ID")
         if bool(self.state_bucket) != bool(self.state_key):
             raise SettingsError(
                 "stateBucket and stateKey belong together; take both from the outputs of the "
@@ -71,6 +81,8 @@ class Settings:
             state_bucket=config.get("stateBucket") or "",
             state_key=config.get("stateKey") or "",
             accounts=tuple(str(account) for account in config.get_object("accounts") or ()),
+            promoted_by=config.get("promotedBy") or "",
+            source_key=config.get("sourceKey") or "",
         )
 
 

@@ -92,8 +92,18 @@ class StateBucket(pulumi.ComponentResource):
         self.register_outputs({"bucket": self.bucket, "key_arn": self.key_arn})
 
 
-def key_policy(own: str, accounts: tuple[str, ...]) -> dict[str, Any]:
-    """Leave who may use the key to the accounts' own policies."""
+def key_policy(
+    own: str,
+    accounts: tuple[str, ...],
+    actions: tuple[str, ...] = ("kms:Decrypt", "kms:GenerateDataKey"),
+) -> dict[str, Any]:
+    """Leave who may use the key to the accounts' own policies.
+
+    Args:
+        own: The key's account.
+        accounts: Others.
+        actions: What those may do with it.
+    """
     statements: list[dict[str, Any]] = [
         {
             # KMS's own default: without it nobody could ever change the key's policy again.
@@ -110,7 +120,7 @@ def key_policy(own: str, accounts: tuple[str, ...]) -> dict[str, Any]:
                 "Sid": "OtherAccounts",
                 "Effect": "Allow",
                 "Principal": {"AWS": [_root(account) for account in accounts]},
-                "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
+                "Action": list(actions),
                 "Resource": "*",
             },
         )

@@ -10,7 +10,7 @@ from bootstrap.roles import SOURCES
 from bootstrap.settings import ENVIRONMENTS, Settings, SettingsError
 from bootstrap.trust import ISSUER
 from policy import statements
-from tests.bootstrap.conftest import SETTINGS, Bootstrap
+from tests.bootstrap.conftest import SETTINGS, Account, Bootstrap
 from tests.policy.test_rules import violations
 from tests.workflows.conftest import FOLDER, ROOT, parse
 
@@ -239,6 +239,39 @@ def test_a_second_account_uses_the_first_ones_bucket(bootstrap: Bootstrap) -> No
     assert any("arn:aws:kms:::key/k" in s["Resource"] for s in granted)
 
 
+def _readable(account: Account, policy: str) -> set[str]:
+    """The secrets keys that a role may decrypt with."""
+    granted = [s for s in account.grants(policy) if "kms:Decrypt" in s["Action"]]
+    return {arn for s in granted for arn in s["Resource"] if "secrets" in arn or "key/" in arn}
+
+
+@pytest.mark.parametrize(
+    ("stack", "expected"),
+    [("dev", {"dev"}), ("staging", {"staging", "dev"}), ("prod", {"prod", "staging"})],
+)
+def test_a_stage_unwraps_the_key_of_the_one_before(
+    bootstrap: Bootstrap, stack: str, expected: set[str]
+) -> None:
+    """Without it Pulumi reads none of that stack's outputs; of no other one's it needs any."""
+    assert {f"arn:aws:made:::secrets-{name}" for name in expected} == _readable(
+        bootstrap(), f"thimble-deploy-{stack}-state"
+    )
+
+
+def test_a_stage_of_another_account_unwraps_its_key(bootstrap: Bootstrap) -> None:
+    """One account's key lets the other in, and that one's roles are granted the key."""
+    before = bootstrap(stacks='["dev"]', promotedBy="222233334444")
+    key = json.loads(before.of("aws:kms/key:Key")["secrets-dev"]["policy"])
+    assert ["OwnAccount", "OtherAccounts"] == [s["Sid"] for s in key["Statement"]]
+    assert {"AWS": ["arn:aws:iam::222233334444:root"]} == key["Statement"][1]["Principal"]
+    assert ["kms:Decrypt"] == key["Statement"][1]["Action"]
+
+    source = "arn:aws:kms:eu-central-1:111122223333:key/dev"
+    after = bootstrap(stacks='["staging"]', sourceKey=source)
+    for policy in ("thimble-deploy-staging-state", "thimble-preview-state"):
+        assert {source, "arn:aws:made:::secrets-staging"} == _readable(after, policy)
+
+
 def test_other_accounts_are_let_in_by_name(bootstrap: Bootstrap) -> None:
     """The bucket and its key name the accounts; nobody else is let in."""
     account = bootstrap(accounts='["222233334444"]')
@@ -258,6 +291,8 @@ def test_other_accounts_are_let_in_by_name(bootstrap: Bootstrap) -> None:
         ({"repository": "thimble"}, "repository is 'thimble'"),
         ({"repository_id": "acme"}, "repositoryId is 'acme'"),
         ({"stacks": ()}, "stacks is empty"),
+        ({"promoted_by": "*"}, "promotedBy is '\\*'"),
+        ({"source_key": "arn:aws:kms:*:*:key/*"}, "sourceKey is 'arn:aws:kms:\\*:\\*:key/\\*'"),
         ({"stacks": ("deploy",)}, "stacks is 'deploy'"),
         ({"stacks": ("dev-2",)}, "stacks is 'dev-2'"),
         ({"accounts": ("12",)}, "accounts is '12'"),
