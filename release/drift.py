@@ -62,7 +62,10 @@ def _body(marker: str, stack: str, difference: str, run_url: str) -> str:
     return (
         f"{marker}\nSomebody or something changed resources of `{stack}` without Pulumi.\n\n"
         f"{fence(difference)}\n\n"
-        f"To undo the change: `pulumi up --refresh --stack {stack}`. To keep it: "
+        "To undo the change, pin what runs first, else what the stage before runs by now is taken: "
+        f"`pulumi config set --stack {stack} --path image.digest "
+        f'"$(pulumi stack output image_digest --stack {stack})"`, then '
+        f"`pulumi up --refresh --stack {stack}` from the commit that runs. To keep it: "
         f"`pulumi refresh --stack {stack}`, then change the program to match. "
         f"This issue closes itself when the difference is gone.{log}\n"
     )

@@ -40,15 +40,15 @@ def target(to: str, before: dict[str, Any] | None) -> str:
 def perform(engine: Engine, stack: str, digest: str) -> str:
     """Serve `digest` from `stack` and check that it does.
 
+    Also where the stack exports it: an update that failed half-way leaves the outputs as they were,
+    whatever is served.
+
     Returns:
         One line that says what to do next.
 
     Raises:
         ReleaseError: The stack exports another digest afterwards.
     """
-    now = engine.outputs(stack).get("image_digest")
-    if now == digest:
-        return f"{stack} already serves {digest}; nothing to do"
     engine.pin(stack, digest)
     after = engine.outputs(stack).get("image_digest")
     if after != digest:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from release.__main__ import parser
 from tests.workflows.conftest import FILES, FOLDER, ROOT, parse
 
@@ -166,11 +168,12 @@ def test_a_pull_request_reaches_the_cloud_only_from_this_repository() -> None:
     assert "== 'skipped'" in preview["offline"]["if"]
 
 
-def test_a_preview_converts_where_a_deployment_does(deploy: dict[Any, Any]) -> None:
+@pytest.mark.parametrize("name", ["preview", "drift"])
+def test_a_stack_is_looked_at_where_it_is_deployed(deploy: dict[Any, Any], name: str) -> None:
     """The model is compared byte for byte, and processors do not round all alike."""
-    preview = parse(FOLDER / "preview.yml")["jobs"]["preview"]
+    looking = parse(FOLDER / f"{name}.yml")["jobs"][name]
 
-    assert deploy["jobs"]["deploy"]["runs-on"] == preview["runs-on"]
+    assert deploy["jobs"]["deploy"]["runs-on"] == looking["runs-on"]
 
 
 def test_the_comment_is_written_also_when_a_preview_failed() -> None:
@@ -219,14 +222,15 @@ def test_the_project_promotes_along_the_same_line() -> None:
 
 
 def test_a_deployment_is_gated_smoked_and_returned(deploy: dict[Any, Any]) -> None:
-    """Gate, memory, up, smoke test; back only after a failed smoke test of prod; then outputs."""
+    """Gate, memory, up, smoke test; back after a failed update or smoke test of prod; outputs."""
     job = deploy["jobs"]["deploy"]
     lines = [step for step in job["steps"] if "run" in step]
 
     words = [re.sub(r".*-m release (\w+).*", r"\1", step["run"]) for step in lines]
     assert ["gate", "outputs", "up", "smoke", "rollback", "outputs"] == words
     back = lines[words.index("rollback")]["if"]
-    assert "steps.smoke.outcome == 'failure'" in back
+    assert "before" == lines[words.index("outputs")]["id"]
+    assert "failure() && steps.before.outcome == 'success'" in back
     assert "inputs.stack == 'prod'" in back
     assert job["concurrency"]["cancel-in-progress"] is False
     assert "deploy-${{ inputs.stack }}" == job["concurrency"]["group"]
