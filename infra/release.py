@@ -1,5 +1,6 @@
 """Release: the image that a stack runs: built here, promoted, or one it ran before."""
 
+import os
 from dataclasses import dataclass
 
 import pulumi
@@ -12,6 +13,9 @@ from infra.model import OptimizedModel, OptimizedModelProps
 from infra.promoted import PromotedImage, PromotedImageProps
 from infra.repository import ModelRepository
 from infra.settings import Settings
+
+APPROVED = "THIMBLE_DIGEST"
+"""The environment variable in which deploy.yml says what the gate has let through."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,14 +98,14 @@ def promoted(settings: Settings, repository: ModelRepository) -> Release:
     A stack that lacks one of the outputs has not been deployed yet, which preview says.
     """
     stage = pulumi.StackReference(settings.promote_from)
-    digest = stage.require_output("image_digest")
+    digest = stage.require_output("image_digest").apply(lambda found: _approved(settings, found))
     # Not required: what was deployed before this was exported may still be promoted.
     base_image = stage.get_output("base_image").apply(lambda known: _allowed(settings, known))
     image = PromotedImage(
         "model",
         PromotedImageProps(
-            # Nothing is copied before its base was found fit.
-            source=pulumi.Output.all(stage.require_output("image_uri"), base_image).apply(
+            # Nothing is copied before it was found to be what was approved, on a base that is fit.
+            source=pulumi.Output.all(stage.require_output("image_uri"), digest, base_image).apply(
                 lambda known: str(known[0])
             ),
             uri=pulumi.Output.concat(repository.url, "@", digest),
@@ -114,6 +118,21 @@ def promoted(settings: Settings, repository: ModelRepository) -> Release:
         recipe=stage.require_output("recipe"),
         base_image=base_image,
     )
+
+
+def _approved(settings: Settings, found: str) -> str:
+    """The other stack's digest, if it is the one that the release's gate approved.
+
+    Raises:
+        SettingsError: It is another one: the stack was deployed again since.
+    """
+    approved = os.environ.get(APPROVED)
+    if approved and found != approved:
+        raise SettingsError(
+            f"stack {settings.stack}: {settings.image.promote_from} runs {found} by now, and "
+            f"{approved} was approved: start the release again"
+        )
+    return found
 
 
 def _allowed(settings: Settings, base_image: str | None) -> str | None:

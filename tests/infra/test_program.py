@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from infra.errors import SettingsError
+from infra.release import APPROVED
 
 DIGEST = "sha256:" + "d" * 64
 HOST = "000000000000.dkr.ecr.eu-central-1.amazonaws.com"
@@ -165,6 +166,16 @@ def test_promoted_stack_builds_nothing(run: Any) -> None:
     assert not {"OptimizedModel", "Image"} & made.cloud.kinds()
     assert {"source": DEV["image_uri"], "uri": uri} == made.cloud.one("PromotedImage")
     assert uri == made.cloud.one("Function")["imageUri"]
+
+
+def test_promoted_stack_takes_what_was_approved(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other stack may be deployed again after the gate; nothing else is copied then."""
+    monkeypatch.setenv(APPROVED, DIGEST)
+    run("staging", image={"promoteFrom": "dev"})
+
+    monkeypatch.setenv(APPROVED, "sha256:0")
+    with pytest.raises(SettingsError, match=f"dev runs {DIGEST} by now, and sha256:0 was approved"):
+        run("staging", image={"promoteFrom": "dev"})
 
 
 def test_promoted_stack_waits_for_the_copy(run: Any) -> None:
