@@ -295,9 +295,9 @@ def test_down_removes_every_file(second: Second, project: Project) -> None:
 
 
 def files(folder: Path) -> set[str]:
-    """Paths of all files in a copy, but for Python's own cache."""
-    return {
-        path.relative_to(folder).as_posix()
-        for path in folder.rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
-    }
+    """Paths of all files in a copy; not Python's cache, nor the home that a daemon is writing to."""
+    found = set()
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if name not in {"__pycache__", ".local"}]
+        found |= {(folder / place / name).relative_to(folder).as_posix() for name in names}
+    return found
