@@ -295,7 +295,7 @@ def test_down_removes_every_file(second: Second, project: Project) -> None:
 
 
 def files(folder: Path) -> set[str]:
-    """Paths of all files in a copy; not Python's cache, nor the home that a daemon is writing to."""
+    """Paths of all files in a copy; not Python's cache, nor the home that a daemon writes to."""
     found = set()
     for place, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if name not in {"__pycache__", ".local"}]
