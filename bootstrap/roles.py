@@ -132,10 +132,11 @@ class GitHubRoles(pulumi.ComponentResource):
         )
         role = self._role(f"thimble-deploy-{stack}", trusted)
         self._grant(f"deploy-{stack}", role, pulumi.Output.from_input(grants.document(statements)))
-        known = (args.state_bucket, args.state_key_arn, keys[stack], source_key)
-        state = pulumi.Output.all(*known).apply(
-            lambda all_: grants.document(
-                grants.state(all_[0], all_[1], [all_[2]], stack, source_key=all_[3])
+        state = pulumi.Output.all(
+            args.state_bucket, args.state_key_arn, keys[stack], source_key
+        ).apply(
+            lambda known: grants.document(
+                grants.state(known[0], known[1], [known[2]], stack, known[3])
             )
         )
         self._grant(f"deploy-{stack}-state", role, state)

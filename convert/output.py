@@ -10,7 +10,9 @@ from pathlib import Path
 from convert.errors import OutputError
 
 _READY = "ready"
-_NOT_ALWAYS = "report.png"
+PICTURE = "report.png"
+"""The one file that not every run writes."""
+
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """What the system says where a disk, a quota or a limit is full."""
 
@@ -60,8 +62,8 @@ def publish(scratch: Path, out: Path) -> None:
     ready = scratch / _READY
     try:
         if out.exists():
-            if not (ready / _NOT_ALWAYS).exists():
-                (out / _NOT_ALWAYS).unlink(missing_ok=True)
+            if not (ready / PICTURE).exists():
+                (out / PICTURE).unlink(missing_ok=True)
             for file in sorted(ready.iterdir()):
                 file.replace(out / file.name)
         else:

@@ -16,6 +16,7 @@ from convert.errors import DataError, ModelError
 from convert.judge import Basis, Judge
 from convert.load import Source, load
 from convert.metric import Kind
+from convert.output import PICTURE
 from convert.quiet import quiet
 from convert.recipe import AUTO, Recipe
 from convert.report import Report
@@ -102,7 +103,7 @@ def convert(asked: Request, scratch: Path, say: Say) -> dict[str, bytes]:
         "report.json": _as_json(report.to_json(chosen)),
         "report.md": report.to_markdown(chosen).encode(),
     }
-    return files if picture is None else files | {"report.png": plot.draw(picture)}
+    return files if picture is None else files | {PICTURE: plot.draw(picture)}
 
 
 def check(asked: Request, scratch: Path, say: Say) -> None:

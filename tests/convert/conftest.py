@@ -82,6 +82,20 @@ def converted(zoo: Zoo, tmp_path_factory: pytest.TempPathFactory) -> dict[str, P
     return made
 
 
+@pytest.fixture
+def prices(tmp_path: Path) -> tuple[Any, Any]:
+    """Rows, and what model.keras in the test's folder answers them: one quantity each."""
+    import keras
+
+    keras.utils.set_random_seed(66)
+    start = keras.Input((6,), name="rooms")
+    hidden = keras.layers.Dense(32, activation="relu", name="hidden")(start)
+    model = keras.Model(start, keras.layers.Dense(1, name="price")(hidden))
+    model.save(tmp_path / "model.keras")
+    x = np.random.default_rng(66).normal(size=(64, 6)).astype(np.float32)
+    return x, model.predict(x, verbose=0)[:, 0]
+
+
 @dataclasses.dataclass(frozen=True)
 class Outcome:
     """What one run of the command line left."""

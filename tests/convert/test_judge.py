@@ -127,18 +127,10 @@ def test_own_metric_decides_in_a_worker(zoo: Any, convert: Any, tmp_path: Path) 
     assert 0.0 == report["original"]["metric"]
 
 
-def test_whole_quantities_under_an_own_metric(convert: Any, tmp_path: Path) -> None:
+def test_whole_quantities_under_an_own_metric(convert: Any, prices: Any, tmp_path: Path) -> None:
     """Prices are held against the original's as quantities, though they are whole numbers."""
-    import keras
-
-    keras.utils.set_random_seed(66)
-    start = keras.Input((6,), name="rooms")
-    hidden = keras.layers.Dense(32, activation="relu", name="hidden")(start)
-    model = keras.Model(start, keras.layers.Dense(1, name="price")(hidden))
-    model.save(tmp_path / "model.keras")
-    x = np.random.default_rng(66).normal(size=(64, 6)).astype(np.float32)
-    y = (model.predict(x, verbose=0)[:, 0] * 100).round().astype(np.int64)
-    np.savez(tmp_path / "e.npz", x=x, y=y)
+    x, y = prices
+    np.savez(tmp_path / "e.npz", x=x, y=(y * 100).round().astype(np.int64))
     # Scales fixed on rows near 0 cut off every larger answer, and keep its sign.
     np.savez(tmp_path / "c.npz", x=x[:8] * 0.01)
     (tmp_path / "own.py").write_text("def score(answers, targets): return 1\n")
