@@ -20,7 +20,7 @@ from handler.model_file import map_model  # noqa: E402
 FILE = map_model(os.environ) if os.environ.get("MODEL_BACKEND", "litert") == "litert" else None
 
 from handler.errors import BadRequestError  # noqa: E402
-from handler.service import Request, Response, error_response, open_service  # noqa: E402
+from handler.service import Request, Response, open_service  # noqa: E402
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -96,10 +96,10 @@ def handler(event: dict[str, Any], context: object) -> dict[str, object]:
     try:
         request = read_event(event, getattr(context, "aws_request_id", ""), deadline)
     except BadRequestError as error:
-        return write_answer(error_response(error))
+        return write_answer(SERVICE.refuse(error))
     except (AttributeError, KeyError, TypeError):
         # Whoever invokes the function without the gateway may send anything.
-        return write_answer(error_response(BadRequestError(_FOREIGN)))
+        return write_answer(SERVICE.refuse(BadRequestError(_FOREIGN)))
     response = SERVICE.answer(request)
     if request.method == "HEAD":
         response.body = b""

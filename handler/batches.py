@@ -25,6 +25,15 @@ def rows(tensors: Mapping[str, Tensor]) -> int:
     return 1
 
 
+def first(tensors: Mapping[str, Tensor], count: int) -> dict[str, Tensor]:
+    """The first rows of each tensor, or all where there are fewer, without copying them."""
+    parts = {}
+    for name, tensor in tensors.items():
+        some = min((count, *tensor.shape[:1]))
+        parts[name] = _group(tensor, 0, some, some) if tensor.shape else tensor
+    return parts
+
+
 def split(tensors: Mapping[str, Tensor], signature: Signature) -> Iterator[Mapping[str, Tensor]]:
     """Give groups of exactly `signature.batch` rows, without copying them.
 

@@ -98,13 +98,22 @@ def _pixels(data: bytes, picture: Picture, room: int, name: str) -> tuple[bytes,
         _check_scans(data, name)
     with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
         _check(image.size, room, name)
-        turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
+        image.load()  # what is damaged fails here; of a PNG, EXIF may stand after the pixels
+        turn = _UPRIGHT.get(_orientation(image))
         upright = _convert(image if turn is None else image.transpose(turn), picture)
         count = image.width * image.height
     size = (picture.width, picture.height)
     if upright.size != size:
         upright = upright.resize(size, Image.Resampling.BILINEAR)
     return upright.tobytes(), count
+
+
+def _orientation(image: Image.Image) -> int:
+    """As the camera was held; upright where EXIF cannot be read, as browsers do."""
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # noqa: BLE001 - Pillow raises whatever it meets there, too
+        return 1
 
 
 def _check(size: tuple[int, int], room: int, name: str) -> None:

@@ -6,7 +6,7 @@ import math
 from time import monotonic
 
 from handler import batches
-from handler.errors import BadRequestError, DeadlineError
+from handler.errors import BadRequestError, DeadlineError, LiteRtError
 from handler.tensor import ITEM_SIZES, misfit
 
 TYPE_CHECKING = False
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 _MARGIN = 0.05
 """Seconds that writing the answer, and Lambda's own work, may take after the last run."""
 
+_TRIAL = 1 / 8
+"""The part of what is left of a request's time that finding out what its rows take may take."""
+
 
 class Predictor:
     """Checks tensors against a signature, and has a backend do the work.
@@ -34,15 +37,20 @@ class Predictor:
     Args:
         manifest: Names, shapes and dtypes.
         backend: Where the arithmetic happens.
+
+    Attributes:
+        front: What is asked in the backend's place, where requests are put together: it asks `run`.
     """
 
-    __slots__ = ("_pace", "backend", "manifest")
+    __slots__ = ("_paces", "backend", "front", "manifest")
 
     def __init__(self, manifest: Manifest, backend: Backend) -> None:
         self.manifest = manifest
         self.backend = backend
-        # Seconds a row at the best so far, by signature: slower may be chance, faster is not.
-        self._pace: dict[str, float] = {}
+        self.front: Backend | None = None
+        # By signature, seconds a row at the best so far (slower may be chance, faster is not), and
+        # how many rows the largest run had.
+        self._paces: dict[str, tuple[float, int]] = {}
 
     def signature(self, name: str = "") -> Signature:
         """The signature of that name; the model's default one for "".
@@ -100,21 +108,53 @@ class Predictor:
                 )
         return answers
 
+    def run(self, tensors: Mapping[str, Tensor], signature: Signature) -> dict[str, Tensor]:
+        """Have the backend run what has been checked, and note how long its rows take.
+
+        Raises:
+            BadRequestError: The model cannot run on this combination of shapes.
+            LiteRtError: LiteRT failed.
+        """
+        rows = batches.rows(tensors)
+        start = monotonic()
+        answers = self.backend.run(tensors, signature)
+        pace = (monotonic() - start) / rows
+        best, most = self._paces.get(signature.name, (pace, rows))
+        self._paces[signature.name] = min(best, pace), max(most, rows)
+        return answers
+
     def _run(
         self, tensors: Mapping[str, Tensor], signature: Signature, deadline: float | None
     ) -> dict[str, Tensor]:
+        if deadline is not None:
+            self._check_time(tensors, signature, deadline)
+        return (self.front or self).run(tensors, signature)
+
+    def _check_time(
+        self, tensors: Mapping[str, Tensor], signature: Signature, deadline: float
+    ) -> None:
+        """Insist that the answer can be there in time.
+
+        Many rows at once may take a hundredth each of what one takes alone. Before runs of few rows
+        speak for a refusal, as many as fit into a part of the time are run, to see.
+        """
         rows = batches.rows(tensors)
-        best = self._pace.get(signature.name)
-        start = monotonic()
-        if deadline is not None and start + rows * (best or 0) + _MARGIN > deadline:
-            raise DeadlineError(
-                f"{max(deadline - start, 0):.2f} s are left, which is not enough for {rows} rows: "
-                "send fewer at once, or set more time (function.timeout; the server's --deadline)"
-            )
-        answers = self.backend.run(tensors, signature)
-        pace = (monotonic() - start) / rows
-        self._pace[signature.name] = pace if best is None else min(pace, best)
-        return answers
+        while True:
+            left = deadline - monotonic() - _MARGIN
+            pace, most = self._paces.get(signature.name, (0.0, 0))
+            if left >= 0 and rows * pace <= left:
+                return
+            trial = int(left * _TRIAL / pace) if left > 0 else 0
+            if signature.batch or trial <= 2 * most:
+                break
+            try:
+                self.run(batches.first(tensors, trial), signature)
+            except (BadRequestError, LiteRtError):
+                return  # fewer rows are no input to this model: nothing can be said
+        raise DeadlineError(
+            f"{max(left + _MARGIN, 0):.2f} s are left, which is not enough for {rows} rows: "
+            "send fewer at once, or set more time (function.timeout; the server's --deadline)"
+        )
 
 
 def _check_names(signature: Signature, tensors: Mapping[str, Tensor]) -> None:

@@ -14,7 +14,7 @@ from handler.messages import MAX_BINARY_BYTES, MAX_BYTES, Request, Response
 from handler.model_file import map_model
 from handler.predictor import Predictor
 from handler.protocols import strict_json
-from handler.telemetry import Record, Telemetry
+from handler.telemetry import Record, Telemetry, put
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from handler.model_file import ModelFile
     from handler.predictor import Backend
 
-__all__ = ["MAX_BYTES", "Request", "Response", "Service", "error_response", "open_service"]
+__all__ = ["MAX_BYTES", "Request", "Response", "Service", "open_service"]
 
 # Below that the headers alone would eat what is saved.
 _WORTH_COMPRESSING = 1_000
@@ -62,16 +62,22 @@ class Service:
             _pack(response, request)
         except RequestError as caught:
             error = type(caught).__name__
-            response = error_response(caught)
+            response = _error_response(caught)
         except Exception as caught:  # noqa: BLE001 - whatever it is, the client gets a 500
             error = type(caught).__name__
             import traceback  # only our own bugs come this way
 
             # The frames, not the message: it may quote what the client sent.
             frames = "".join(traceback.format_tb(caught.__traceback__))
-            sys.stderr.write(f"{error} in\n{frames}")
+            put(sys.stderr, f"{error} in\n{frames}")
             response = Response(500, strict_json.render({"error": "internal error"}))
         record.write(response.status, error)
+        return response
+
+    def refuse(self, error: RequestError) -> Response:
+        """Answer what cannot be read, or comes at a bad time; the log has it like any other."""
+        response = _error_response(error)
+        Record(self.telemetry).write(response.status, type(error).__name__)
         return response
 
 
@@ -91,7 +97,7 @@ def open_service(settings: Mapping[str, str], file: ModelFile | None = None) -> 
     return Service(manifest, _open_backend(manifest, settings, file), telemetry)
 
 
-def error_response(error: RequestError) -> Response:
+def _error_response(error: RequestError) -> Response:
     """The answer to a request that failed."""
     line = " ".join(str(error).split())
     return Response(error.status, strict_json.render({"error": line}), error.headers())

@@ -19,6 +19,7 @@ from handler.errors import StartupError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import TextIO
 
     from handler.manifest import Manifest
     from handler.tensor import Tensor
@@ -78,9 +79,7 @@ class Telemetry:
             before, after = self._heads.get(names) or self._make_head(names)
             head = f"{before}{int(time() * 1000)}{after}"
         line = json.dumps(fields, separators=(",", ":"))
-        # One write, so that threads do not mix lines.
-        sys.stdout.write(f"{head}{line[1:]}\n")
-        sys.stdout.flush()
+        put(sys.stdout, f"{head}{line[1:]}\n")
 
     def _make_head(self, names: tuple[str, ...]) -> tuple[str, str]:
         """What stands in such a line before and after the time."""
@@ -91,6 +90,16 @@ class Telemetry:
         before, _, after = text[:-1].partition("0")
         self._heads[names] = (before, f"{after},")
         return self._heads[names]
+
+
+def put(log: TextIO, text: str) -> None:
+    """Write to a log; one that cannot be written (a full disk, a closed pipe) stops no answer."""
+    try:
+        # One write, so that threads do not mix lines.
+        log.write(text)
+        log.flush()
+    except OSError:
+        return  # there is nowhere to say so
 
 
 class Record:

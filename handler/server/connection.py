@@ -22,9 +22,16 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from handler.errors import BadRequestError, OverloadedError, RequestError, TooLargeError
 from handler.messages import MAX_BYTES, Request, Response
-from handler.server.http_text import answer_head, fault, make_parser, read_headers, split_target
+from handler.server.exchange import Exchange
+from handler.server.http_text import (
+    answer_head,
+    fault,
+    make_parser,
+    read_headers,
+    split_target,
+    without_upgrade,
+)
 from handler.server.limit import Limit
-from handler.service import error_response
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,31 +47,10 @@ ARRIVAL_SECONDS = 30.0
 """How long one request may take to arrive."""
 
 _HEAD_BYTES = 32_768
-_HEADERS = 100
 _LINGER_SECONDS = 1.0
 # Memory for a body is taken once this part of it is here: who announces much must send something.
 _PART_FIRST = 16
 _LARGE_BYTES = 131_072
-
-
-class Exchange:
-    """One request, and what its answer needs to know.
-
-    Args:
-        method: As sent: HEAD is answered as GET, without the body.
-        keep_alive: Whether the client wants another request on this connection.
-    """
-
-    __slots__ = ("keep_alive", "memory", "method", "path", "query", "request", "response")
-
-    def __init__(self, method: str, path: str, query: str, *, keep_alive: bool) -> None:
-        self.method = method
-        self.path = path
-        self.query = query
-        self.keep_alive = keep_alive
-        self.request: Request | None = None
-        self.memory: Body | None = None  # of a large body
-        self.response: Response | None = None
 
 
 class Connection(HttpToolsProtocol, asyncio.BufferedProtocol):
@@ -95,13 +81,14 @@ class Connection(HttpToolsProtocol, asyncio.BufferedProtocol):
         self._limit = limit
         self._begun = False  # a request is arriving
         self._exchange: Exchange | None = None  # it, once its headers are complete
+        self._again = b""  # a head to be read once more
         self._headers: dict[str, str] = {}
-        self._parts: list[bytes] = []
+        self._part: bytes | bytearray = b""  # of a body that has none of its own
         self._length = 0  # of the body, where it is known
         self._received = 0  # bytes of it so far
         self._body: Body | None = None  # where a large one is received
         self._held = 0  # bytes that the worker counts for it
-        self._head = 0  # bytes fed while the head is incomplete
+        self._head = 0  # bytes fed since the last that were a request's end, or of its body
         self._waiting: deque[Exchange] = deque()  # arrived, in order; not yet answered
         self._answering = False  # the first of them is with the dispatcher
         self._later: Waiting | None = None  # that answer
@@ -160,21 +147,25 @@ class Connection(HttpToolsProtocol, asyncio.BufferedProtocol):
         self._head += len(data)
         try:
             self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            pass  # answered as if it had not asked; the connection ends with that answer
+        except httptools.HttpParserUpgrade as offer:
+            # Java's client offers HTTP/2 with every request, and sends the body all the same. No
+            # other protocol is spoken here: read on as if there had been no offer.
+            self._head = 0
+            self.parser = make_parser(self)
+            self.data_received(self._again + bytes(data[offer.args[0] :]))
+            return
         except httptools.HttpParserError as error:
             self._refuse(fault(error))
             return
-        if (
-            self._answering
-            or self._idle.since is not None
-            or self.timeout_keep_alive_task is not None
-            or self._deaf
-        ):
-            return
-        # A part of a request.
-        if self._exchange is None and self._head > _HEAD_BYTES:
+        self._keep_part()
+
+    def _keep_part(self) -> None:
+        """Of a request that is not complete yet: so much and no more, and not for ever."""
+        if self._begun and self._head > _HEAD_BYTES and not self._deaf:
             self._refuse(BadRequestError(f"the headers are longer than {_HEAD_BYTES} bytes"))
+        if self._answering or self._idle.since is not None or self.timeout_keep_alive_task:
+            return
+        if self._deaf:
             return
         if self._arrival.since is None:
             self._arrival.begin()
@@ -189,8 +180,8 @@ class Connection(HttpToolsProtocol, asyncio.BufferedProtocol):
                 self._refuse(error)
                 return
             self._body = self._dispatcher.bodies.take(self._length)
-            self._body[: self._received] = b"".join(self._parts)
-            self._parts = []
+            self._body[: self._received] = self._part
+            self._part = b""
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """The client has sent its last byte.
@@ -220,7 +211,11 @@ class Connection(HttpToolsProtocol, asyncio.BufferedProtocol):
         self._begun = True
         self.url = b""
         self.headers = []
-        self.expect_100_continue = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header; of those that follow a body in chunks none means anything here."""
+        if self._exchange is None:
+            self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """Refuse what need not be read."""
@@ -230,40 +225,45 @@ class Connection(HttpToolsProtocol, asyncio.BufferedProtocol):
                 head += len(name) + len(value) + 4
             if head > _HEAD_BYTES:
                 raise BadRequestError(f"the headers are longer than {_HEAD_BYTES} bytes")
-        if len(self.headers) > _HEADERS:
-            raise BadRequestError(f"{len(self.headers)} headers came, at most {_HEADERS} are read")
         if self._over:
             raise OverloadedError("too many connections are open; try again")
+        parser = self.parser
+        version = parser.get_http_version()
+        headers = read_headers(self.headers, version)
+        if parser.should_upgrade():
+            self._again = without_upgrade(parser, self.url, self.headers)
+            return  # the parser goes no further
         self._head = 0
-        headers = read_headers(self.headers)
         length = int(headers.get("content-length", "0"))
         if length > MAX_BYTES:
             raise TooLargeError(f"the body has {length} bytes, at most {MAX_BYTES} are taken")
         path, query = split_target(self.url)
-        parser = self.parser
-        # What comes after an upgrade would be another protocol; none is spoken here.
-        keep_alive = (
-            parser.should_keep_alive()
-            and not parser.should_upgrade()
-            and parser.get_http_version() != "1.0"
-        )
         method = parser.get_method().decode("ascii")
+        keep_alive = parser.should_keep_alive() and version != "1.0"
         self._exchange = Exchange(method, path, query, keep_alive=keep_alive)
         self._headers = headers
-        self._parts = []
+        self._part = b""
         self._length = length
         self._received = 0
-        if self.expect_100_continue and not self._waiting:
+        expected = headers.get("expect", "").lower() == "100-continue"
+        if expected and version != "1.0" and not self._waiting:
             self._outbox.send(self.transport, b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, body: bytes) -> None:
         """Some of the body; without a Content-Length, only its sum tells when it is too much."""
+        self._head = 0
         self._received += len(body)
         if self._received > MAX_BYTES:
             raise TooLargeError(f"the body has more than the {MAX_BYTES} bytes that are taken")
         if self._received > _LARGE_BYTES:
             self._hold(len(body))
-        self._parts.append(body)
+        if not self._part:
+            self._part = body
+            return
+        # Each on its own, chunks of two bytes would take thirty times what they hold.
+        if isinstance(self._part, bytes):
+            self._part = bytearray(self._part)
+        self._part += body
 
     def on_message_complete(self) -> None:
         """A whole request."""
@@ -276,9 +276,8 @@ class Connection(HttpToolsProtocol, asyncio.BufferedProtocol):
         self._head = 0
         if self._held:
             self._let_go()  # from here on the queue is the bound
-        parts = self._parts
-        body = self._body or (parts[0] if len(parts) == 1 else b"".join(parts))
-        self._parts = []
+        body = self._body or self._part
+        self._part = b""
         exchange.memory, self._body = self._body, None
         method = "GET" if exchange.method == "HEAD" else exchange.method
         # A bytearray is read as bytes are everywhere, and nobody keeps or hashes a body.
@@ -334,12 +333,12 @@ class Connection(HttpToolsProtocol, asyncio.BufferedProtocol):
         self._deaf = True
         self._begun = False
         self._exchange = None
-        self._parts = []
+        self._part = b""
         self._body = None
         self._let_go()
         self._arrival.since = None
         refused = Exchange("", "", "", keep_alive=False)
-        refused.response = error_response(error)
+        refused.response = self._dispatcher.refuse(error)
         self._waiting.append(refused)
         self._answer_waiting()
 

@@ -22,13 +22,13 @@ from handler.protocols import tfserving
 from handler.server.bodies import Bodies
 from handler.server.pairs import Pairs
 from handler.server.turns import Turns
-from handler.service import error_response
 from handler.tensor import zeros
 
 if TYPE_CHECKING:
     import asyncio
     from concurrent.futures import Future
 
+    from handler.errors import RequestError
     from handler.service import Service
 
 FAST_SECONDS = 0.001
@@ -110,7 +110,7 @@ class Dispatcher:
             (lambda: self.bodies.arriving > 0) if pairs else None,
         )
         if pairs:
-            service.predictor.backend = Pairs(service.predictor.backend, self._turns)
+            service.predictor.front = Pairs(service.predictor, self._turns)
 
     def answer(self, request: Request, client: Client) -> Response | None:
         """Answer now, or give back None and tell the client later."""
@@ -120,7 +120,7 @@ class Dispatcher:
         if request.method == "GET" or (self._at_once and _is_plain(request, SMALL_BYTES)):
             return self._service.answer(request)
         if self.pending >= self._limit:
-            return error_response(
+            return self._service.refuse(
                 OverloadedError(f"{self.pending} requests wait for the model already; try again")
             )
         self.pending += 1
@@ -131,6 +131,10 @@ class Dispatcher:
             future.add_done_callback(partial(self._leave_thread, client))
             client.answer_later(future)
         return None
+
+    def refuse(self, error: RequestError) -> Response:
+        """Answer what cannot be read, let alone asked."""
+        return self._service.refuse(error)
 
     def close(self) -> None:
         """Take nothing more on; what has begun is not waited for."""

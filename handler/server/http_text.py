@@ -10,6 +10,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from handler.errors import BadRequestError, MethodNotAllowedError, RequestError
 
+_HEADERS = 100
+
 
 def make_parser(protocol: HttpToolsProtocol) -> httptools.HttpRequestParser:
     """A parser as uvicorn makes it for a connection."""
@@ -49,15 +51,52 @@ def fault(error: httptools.HttpParserError) -> RequestError:
     return BadRequestError(f"malformed request: {error}"[:200])
 
 
-def read_headers(pairs: list[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Headers by name; of one that comes more than once all values, as API Gateway does."""
+def read_headers(pairs: list[tuple[bytes, bytes]], version: str) -> dict[str, str]:
+    """Headers by name; of one that comes more than once all values, as API Gateway does.
+
+    Raises:
+        BadRequestError: They are too many; there is no Host, which HTTP/1.1 asks for (RFC 9112,
+            3.2), or there are two.
+    """
+    if len(pairs) > _HEADERS:
+        raise BadRequestError(f"{len(pairs)} headers came, at most {_HEADERS} are read")
     texts = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in pairs]
     headers = dict(texts)
     if len(headers) < len(texts):
         headers = {}
         for name, value in texts:
             headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    host = headers.get("host")
+    if host is None:
+        if version == "1.1":
+            raise BadRequestError("the header Host is missing; HTTP/1.1 has one in every request")
+    elif "," in host:
+        raise BadRequestError(f"the header Host is '{host:.64}', expected one name")
     return headers
+
+
+def without_upgrade(
+    parser: httptools.HttpRequestParser, url: bytes, headers: list[tuple[bytes, bytes]]
+) -> bytes:
+    """The head that a client would have sent that offers no other protocol.
+
+    Args:
+        parser: Which has just read it.
+        url: Its target.
+        headers: Its headers, names in lower case.
+
+    Raises:
+        MethodNotAllowedError: It is CONNECT's, which goes on with another protocol by itself.
+    """
+    method = parser.get_method()
+    if method == b"CONNECT":
+        raise MethodNotAllowedError("CONNECT", "any path", "GET, POST")
+    version = parser.get_http_version().encode()
+    rest = [pair for pair in headers if pair[0] not in (b"connection", b"upgrade")]
+    if not parser.should_keep_alive():
+        rest.append((b"connection", b"close"))
+    lines = b"".join(b"%b: %b\r\n" % pair for pair in rest)
+    return b"%b %b HTTP/%b\r\n%b\r\n" % (method, url, version, lines)
 
 
 def split_target(url: bytes) -> tuple[str, str]:

@@ -120,8 +120,8 @@ async def _serve(
         # Requests can only be put together while each is in a thread.
         at_once, turn_bytes = False, 0
         threads = max(threads, options.max_batch_size)
-        service.predictor.backend = Batcher(
-            service.predictor.backend, options.max_batch_size, options.max_batch_delay_ms / 1000
+        service.predictor.front = Batcher(
+            service.predictor, options.max_batch_size, options.max_batch_delay_ms / 1000
         )
     dispatcher = Dispatcher(
         service,

@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
-from handler.service import Request, Service, open_service
-from tests.handler.serving import Serving, serving
+from handler.messages import Request, Response
+from handler.server.dispatcher import Client, Dispatcher
+from handler.service import Service, open_service
+from tests.handler.serving import Listener, Serving, serving
 from tests.handler.tiny import Port, Step, write_model, write_three
 
 PROJECT = Path(__file__).parents[2]
@@ -73,6 +75,21 @@ def open_model(library: str) -> Callable[[Path], Service]:
 def digits_service(digits: Path, open_model: Callable[[Path], Service]) -> Service:
     """The digits model, loaded."""
     return open_model(digits)
+
+
+@pytest.fixture
+def listener(digits_service: Service) -> Iterator[Listener]:
+    """One for a test."""
+    bodies: list[bytes] = []
+
+    class Noting(Dispatcher):
+        def answer(self, request: Request, client: Client) -> Response:
+            del client
+            bodies.append(request.body)
+            return Response(200, b"{}")
+
+    with serving(digits_service, kind=Noting) as server:
+        yield Listener(server, bodies)
 
 
 @pytest.fixture(scope="session")

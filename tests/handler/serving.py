@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -53,6 +54,14 @@ class Serving:
     def stop(self) -> None:
         """Begin to drain."""
         self.server.should_exit = True
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A server that only notes the bodies it is sent."""
+
+    serving: Serving
+    bodies: list[bytes]
 
 
 class Slow:

@@ -64,6 +64,14 @@ def test_bytes_go_and_come_as_base64(app: ModuleType, load_event: LoadEvent, nam
     assert 3 == scores.index(max(scores))
 
 
+def test_a_foreign_event_is_in_the_log(app: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is a request like others, refused."""
+    assert 400 == _answer(app, {"version": "1.0"})[0]
+
+    (line,) = capsys.readouterr().out.splitlines()
+    assert (400, "refused") == tuple(json.loads(line)[name] for name in ("status", "outcome"))
+
+
 def test_v2_answers_json(app: ModuleType, load_event: LoadEvent) -> None:
     """The Open Inference Protocol arrives as well."""
     status, answer = _answer(app, load_event("v2_infer"))

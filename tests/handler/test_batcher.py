@@ -157,9 +157,9 @@ def test_over_http_nothing_tells_batched_answers_from_others(
     with serving(batched, at_once=False, threads=8) as server:
 
         def ask(body: bytes) -> Any:
-            head = f"POST {path} HTTP/1.1\r\nContent-Length: {len(body)}\r\nConnection: close\r\n"
+            head = f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n"
             with server.connect() as client:
-                client.sendall(head.encode() + b"\r\n" + body)
+                client.sendall(head.encode() + b"Connection: close\r\n\r\n" + body)
                 return json.loads(read_all(client).partition(b"\r\n\r\n")[2])
 
         with ThreadPoolExecutor(8) as pool:

@@ -158,7 +158,7 @@ def test_an_answer_is_out_before_its_connection_closes(digits_service: Service) 
         connection = Connection(config, state, dispatcher, outbox, lambda: None, 1)
         connection.connection_made(transport)
         outbox.begin(2)
-        connection.data_received(b"GET /ping HTTP/1.1\r\n\r\n")
+        connection.data_received(b"GET /ping HTTP/1.1\r\nHost: a\r\n\r\n")
         assert [] == transport.told
         connection.shutdown()
         dispatcher.close()

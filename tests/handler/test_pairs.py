@@ -24,7 +24,7 @@ from tests.handler.tiny import Port, Step, write_model
 
 ROW_BYTES = 8 * 8 * 4
 RAW = "Content-Type: application/octet-stream\r\nAccept: application/octet-stream\r\n"
-PING = b"GET /ping HTTP/1.1\r\n\r\n"
+PING = b"GET /ping HTTP/1.1\r\nHost: a\r\n\r\n"
 MANY = 60_000  # numbers in a row that is received into memory of its own
 
 
@@ -210,6 +210,23 @@ def test_a_client_that_left_takes_nobody_s_answer_along(
 
     assert [(b"200", alone(digits_service, value)) for value in (0.25, 1.0)] == answers
     assert [1, 2] == model.rows
+
+
+def test_an_answer_that_was_ready_says_nothing_of_the_models_pace(
+    server: Serving, model: Gated
+) -> None:
+    """Deadlines are held against what runs take, here a twentieth of a second."""
+    paces = server.dispatcher._service.predictor._paces
+    with waiting(server, model, [post(row(1), RAW)] * 2) as clients:
+        paces.clear()
+        sleep(0.05)
+        model.released.release(9)
+        assert [b"200"] * 2 == [answer(client)[0] for client in clients]
+
+    assert [1, 2] == model.rows
+    ((pace, most),) = paces.values()
+    assert 2 == most
+    assert 0.025 <= pace
 
 
 def test_both_are_answered_before_anybody_else(

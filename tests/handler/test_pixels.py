@@ -125,6 +125,18 @@ def test_a_photo_is_turned_upright_whatever_else_its_camera_wrote(digits_service
     assert [0.0, 1.0] == [values[0], values[-1]]
 
 
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "JPEG"])
+def test_a_picture_is_upright_where_its_exif_cannot_be_read(
+    digits_service: Service, kind: str
+) -> None:
+    """Its pixels are fine, and so is the picture."""
+    data = _save(Image.new("L", (8, 8), 51), kind, exif=b"Exif\0\0not a TIFF file")
+
+    values = _read(data, f"image/{kind.lower()}", digits_service.manifest).values
+
+    assert all(abs(value - 0.2) < 0.01 for value in values)
+
+
 @pytest.mark.parametrize(("more", "fine"), [(1, True), (90, True), (100, False), (50_000, False)])
 def test_a_jpeg_has_a_limit_of_scans(digits_service: Service, *, more: int, fine: bool) -> None:
     """Each scan over again takes its time and no room: 4 MB of them would take an hour."""

@@ -181,6 +181,51 @@ def test_a_run_that_would_end_too_late_is_not_begun() -> None:
     predictor.predict({"a": _floats(1)}, deadline=time.monotonic() + 10)
 
 
+class _Together:
+    """A backend that takes a tenth of a second a run, and nothing for a row."""
+
+    rows: list[int]
+
+    def __init__(self) -> None:
+        self.rows = []
+
+    def run(self, tensors: Mapping[str, Tensor], signature: Signature) -> dict[str, Tensor]:
+        if len(tensors["a"].data) == 8 * 7:
+            raise BadRequestError("not seven")
+        self.rows.append(tensors["a"].shape[0])
+        time.sleep(0.1)
+        return {signature.outputs[0].name: tensors["a"]}
+
+
+def test_one_row_does_not_speak_for_many() -> None:
+    """Where one at a time would take too long some are run, to see what many take."""
+    backend = _Together()
+    predictor = Predictor(Manifest(_document(-1)), backend)
+    predictor.predict({"a": _floats(1)})
+
+    answer = predictor.predict({"a": _floats(2000)}, deadline=time.monotonic() + 10)
+
+    assert (2000, 2) == answer["y"].shape
+    first, *trials, last = backend.rows
+    assert (1, 2000) == (first, last)
+    assert 1 <= len(trials) <= 3
+    assert sorted(set(trials)) == trials
+
+
+def test_rows_that_cannot_be_tried_are_run() -> None:
+    """A model that takes no fewer says nothing about more: nobody is refused for that."""
+    backend = _Together()
+    predictor = Predictor(Manifest(_document(-1)), backend)
+    predictor.predict({"a": _floats(1)})
+    pace = predictor._paces["serving_default"][0]
+
+    # An eighth of that time is seven rows'.
+    deadline = time.monotonic() + 0.05 + 7.5 * 8 * pace
+    predictor.predict({"a": _floats(100)}, deadline=deadline)
+
+    assert [1, 100] == backend.rows
+
+
 def test_the_deadline_is_looked_at_between_groups() -> None:
     """Of fifty runs only those that fit are made."""
     predictor, backend = _slow(_document(1))

@@ -97,6 +97,25 @@ def test_what_numpy_saves_is_read_and_read_again(square: Service, version: Any) 
     np.testing.assert_array_equal(2 * array, np.load(io.BytesIO(response.body)))
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        "{'shape': (1, 2), 'fortran_order': False, 'descr': '<f4'}",
+        '{"descr": "<f4", "fortran_order": False, "shape": (1, 2)}\n',
+        "{ 'descr' : '<f4' ,'fortran_order':False,\t'shape':( 1 , 2 , ) , }   \n",
+    ],
+)
+def test_a_header_is_read_however_it_is_written(square: Service, header: str) -> None:
+    """Any order, either quotes, free blanks: numpy reads those files, and others write them."""
+    file = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode()
+    body = file + struct.pack("<2f", 1, 2)
+
+    response = _send(square, body, content_type=NPY)
+
+    assert [[1.0, 2.0]] == np.load(io.BytesIO(body)).tolist()
+    assert [[2.0, 4.0]] == json.loads(response.body)["outputs"]
+
+
 def test_json_may_be_answered_bare(square: Service) -> None:
     """Accept counts whatever came in."""
     response = _send(square, b'{"inputs": [[1, 2]]}', accept=NPY)

@@ -19,10 +19,10 @@ import pytest
 from handler.server.acceptor import own_cores
 
 PROJECT = Path(__file__).parents[2]
-PING = b"GET /ping HTTP/1.1\r\n\r\n"
+PING = b"GET /ping HTTP/1.1\r\nHost: a\r\n\r\n"
 RAW = b"application/octet-stream"
 ZEROS = (
-    b"POST /v1/models/digits:predict HTTP/1.1\r\ncontent-length: 256\r\n"
+    b"POST /v1/models/digits:predict HTTP/1.1\r\nHost: a\r\ncontent-length: 256\r\n"
     b"content-type: %b\r\naccept: %b\r\n\r\n" % (RAW, RAW)
 ) + bytes(256)
 

@@ -3,6 +3,8 @@
 import json
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -53,6 +55,25 @@ def test_only_the_first_request_is_a_cold_start(
         tiny_service.answer(Request("GET", "/ping", {}))
 
     assert [True, False, False] == [line["cold_start"] for line in _lines(capsys)]
+
+
+def test_a_log_that_cannot_be_written_stops_no_answer(
+    tiny_service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk is full: requests are answered, those that fail for a fault of ours, too."""
+    body = b'{"inputs": {"a": [[1]], "b": [[1]], "ids": [1]}}'
+    request = Request("POST", "/v1/models/tiny:predict", {}, body)
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr("sys.stdout", full)
+        monkeypatch.setattr("sys.stderr", full)
+
+        first = tiny_service.answer(request).status
+        monkeypatch.setattr(tiny_service.predictor, "manifest", None)
+        second = tiny_service.answer(request).status
+        with suppress(OSError):
+            full.close()
+
+    assert (200, 500) == (first, second)
 
 
 def _ask(service: Service, event: Mapping[str, Any]) -> None:

@@ -18,7 +18,7 @@ from tests.handler.serving import ZEROS, Serving, Stepwise, post, read_all, serv
 
 RAW_BYTES = 8 * 8 * 4
 RAW = post(bytes(RAW_BYTES), "Content-Type: application/octet-stream\r\n")
-PING = b"GET /ping HTTP/1.1\r\n\r\n"
+PING = b"GET /ping HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
 @pytest.fixture

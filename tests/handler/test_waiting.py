@@ -1,6 +1,7 @@
 """Clients that send ahead, dawdle, leave or come in crowds: who waits, and who is turned away."""
 
 import http.client
+import json
 import socket
 import struct
 from collections.abc import Callable
@@ -17,7 +18,11 @@ from tests.handler.serving import PREDICT, ZEROS, Serving, Slow, ask, post, read
 def test_pipelined_requests_are_answered_in_order(digits_service: Service) -> None:
     """Requests sent ahead wait for the one that a thread is at, and none is lost."""
     slow = Slow(digits_service)
-    text = post(ZEROS) + b"GET /ping HTTP/1.1\r\n\r\n" * 3000 + post(b"{", "Connection: close\r\n")
+    text = (
+        post(ZEROS)
+        + b"GET /ping HTTP/1.1\r\nHost: a\r\n\r\n" * 3000
+        + post(b"{", "Connection: close\r\n")
+    )
     patient = Service(digits_service.manifest, slow)
     with serving(patient, at_once=False) as server, server.connect() as client:
         client.sendall(text)
@@ -40,6 +45,27 @@ def test_bad_http_after_a_good_request_waits_its_turn(digits_service: Service) -
         answers = read_all(client).split(b"HTTP/1.1 ")[1:]
 
     assert [b"200", b"405"] == [answer[:3] for answer in answers]
+
+
+def test_a_full_queues_refusal_is_in_the_log(
+    digits_service: Service, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever is sent away is counted like everybody else."""
+    slow = Slow(digits_service)
+    patient = Service(digits_service.manifest, slow)
+    with (
+        serving(patient, at_once=False, queue=0) as server,
+        server.connect() as first,
+        server.connect() as second,
+    ):
+        first.sendall(post(ZEROS))
+        assert slow.entered.wait(10)
+        second.sendall(post(ZEROS))
+        assert second.recv(1000).startswith(b"HTTP/1.1 503")
+        (line,) = capsys.readouterr().out.splitlines()
+        slow.release.set()
+
+    assert (503, "OverloadedError") == tuple(json.loads(line)[name] for name in ("status", "error"))
 
 
 @pytest.mark.parametrize("path", [PREDICT, "/invocations"])
@@ -89,7 +115,7 @@ def test_a_silent_client_is_closed(
         with server.connect() as client:
             assert b"" == client.recv(1)
         with server.connect() as client:
-            client.sendall(b"GET /ping HTTP/1.1\r\n\r\n")
+            client.sendall(b"GET /ping HTTP/1.1\r\nHost: a\r\n\r\n")
             assert read_all(client).endswith(b'{"status":"ok"}')
 
 
@@ -101,7 +127,9 @@ def test_a_client_that_does_not_read_is_closed(
     with serving(digits_service) as server, server.connect() as client:
         client.settimeout(0.05)
         with pytest.raises(TimeoutError):
-            client.sendall(b"GET /v1/models/digits/metadata HTTP/1.1\r\n\r\n" * 1_000_000)
+            client.sendall(
+                b"GET /v1/models/digits/metadata HTTP/1.1\r\nHost: a\r\n\r\n" * 1_000_000
+            )
         for _ in range(100):
             if server.closed:
                 break
@@ -115,7 +143,7 @@ def test_a_client_that_leaves_early_harms_nobody(
 ) -> None:
     """A reset connection leaves no traceback, and the server lives on."""
     with server.connect() as leaving:
-        leaving.sendall(b"POST /ping HTTP/1.1\r\nContent-Length: 10\r\n\r\n")
+        leaving.sendall(b"POST /ping HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n")
         # Linger 0 makes the close a reset.
         leaving.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
@@ -152,7 +180,7 @@ def test_ping_answers_while_the_model_runs(digits_service: Service) -> None:
     with serving(patient, at_once=False) as server, server.connect() as busy:
         busy.sendall(post(ZEROS, "Connection: close\r\n"))
         assert slow.entered.wait(10)
-        assert server.ask(b"GET /ping HTTP/1.1\r\n\r\n").startswith(b"HTTP/1.1 200")
+        assert server.ask(b"GET /ping HTTP/1.1\r\nHost: a\r\n\r\n").startswith(b"HTTP/1.1 200")
         slow.release.set()
         assert read_all(busy).startswith(b"HTTP/1.1 200")
 
@@ -180,10 +208,10 @@ def test_a_full_queue_is_503(digits_service: Service) -> None:
 def test_one_connection_too_many_is_503(digits_service: Service) -> None:
     """Whoever comes beyond the limit is told so, and those within it are served."""
     with serving(digits_service, connections=1) as server, server.connect() as first:
-        first.sendall(b"GET /ping HTTP/1.1\r\n\r\n")
+        first.sendall(b"GET /ping HTTP/1.1\r\nHost: a\r\n\r\n")
         assert first.recv(1000).startswith(b"HTTP/1.1 200")
-        refused = server.ask(b"GET /ping HTTP/1.1\r\n\r\n")
-        first.sendall(b"GET /ping HTTP/1.1\r\n\r\n")
+        refused = server.ask(b"GET /ping HTTP/1.1\r\nHost: a\r\n\r\n")
+        first.sendall(b"GET /ping HTTP/1.1\r\nHost: a\r\n\r\n")
 
         assert refused.startswith(b"HTTP/1.1 503")
         assert b"too many connections" in refused
