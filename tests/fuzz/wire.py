@@ -215,8 +215,11 @@ def _several(port: int, call: Call, random: Random) -> list[Answer]:
 
 
 def _in_pieces(port: int, call: Call, random: Random) -> list[Answer]:
-    """A whole request, slowly."""
+    """A whole request, slowly; as often as not with an offer to speak another protocol."""
     data = write(call)
+    if random.random() < 0.5:
+        head, _, rest = data.partition(b"\r\n")
+        data = b"%b\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n%b" % (head, rest)
     with _connect(port) as client:
         for _ in range(random.choice((1, 2, 4))):
             at = random.randrange(len(data) + 1)
@@ -246,7 +249,8 @@ def _two_lengths(port: int, call: Call, random: Random) -> list[Answer]:
 def _chunked(port: int, call: Call, random: Random) -> list[Answer]:
     """A body in chunks; as often as not with broken sizes."""
     size = random.choice((b"%x" % len(call.body), b"%x" % (len(call.body) + 1), b"-1", b"zz", b""))
-    body = size + b"\r\n" + call.body + b"\r\n0\r\n\r\n"
+    trailers = b"a: b\r\n" * random.choice((0, 0, 1, 200, 20_000))
+    body = size + b"\r\n" + call.body + b"\r\n0\r\n" + trailers + b"\r\n"
     head = write(call).partition(b"content-length")[0]
     return _glance(port, head + b"transfer-encoding: chunked\r\n\r\n" + body)
 
