@@ -79,6 +79,9 @@ def _deploying(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     one.add_argument("--commit", default="", help="the commit released; default: the checkout's")
     one.add_argument("--digest", default="", help="the digest that was approved")
     one.add_argument(
+        "--environment", help="GitHub's: the commit's deployment there must have succeeded"
+    )
+    one.add_argument(
         "--local", metavar="DIR", help="use the embedded engine, which keeps everything in DIR"
     )
     one.set_defaults(command=_gate)
@@ -197,6 +200,10 @@ def _gate(options: argparse.Namespace) -> int:
         digest=options.digest,
         earlier=earlier,
     )
+    if options.environment:
+        repository = Repository.from_environment(os.environ)
+        state = repository.deployment(options.environment, commit)
+        gate.require_deployed(options.environment, commit, state)
     if os.environ.get("GITHUB_OUTPUT"):
         _append("GITHUB_OUTPUT", f"image_digest={digest}\n")
     print(f"{options.source} runs {commit} as {digest}")

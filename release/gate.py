@@ -48,3 +48,30 @@ def require(
             f"commit; deploy {source} again so that one build goes all the way",
         )
     return image
+
+
+def require_deployed(environment: str, commit: str, state: str) -> None:
+    """Insist that a commit's deployment has ended well, its smoke test included.
+
+    What a stack runs does not say so: a commit is its output as soon as the update is done, and
+    stays it when the smoke test fails.
+
+    Args:
+        environment: GitHub's, that the stage before is deployed in.
+        commit: The commit being released, all 40 digits.
+        state: How GitHub says that its newest deployment there stands; "" where there is none.
+
+    Raises:
+        GateError: It failed, is still running, or never was.
+    """
+    if state == "success":
+        return
+    if not state:
+        raise GateError(
+            f"GitHub knows no deployment of {commit} to {environment}; "
+            "let main's run deploy it, or tag a commit that was deployed there"
+        )
+    raise GateError(
+        f"the deployment of {commit} to {environment} is '{state}', expected 'success'; wait for "
+        "main's run of it or, where its smoke test has failed, mend that and tag the commit after"
+    )

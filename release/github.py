@@ -7,6 +7,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 from release.errors import GitHubError, InputError
 
@@ -84,6 +85,19 @@ class Repository:
         self._call("POST", f"/issues/{number}/comments", {"body": comment})
         self._call("PATCH", f"/issues/{number}", {"state": "closed", "state_reason": "completed"})
 
+    def deployment(self, environment: str, commit: str) -> str:
+        """Return how the newest deployment of a commit to an environment stands.
+
+        GitHub keeps one for each job that names an environment. Its states are GitHub's: success,
+        failure, error, in_progress, queued, waiting, inactive; "" where there is no deployment.
+        """
+        path = f"/deployments?sha={commit}&environment={quote(environment, safe='')}"
+        newest = _newest(self._pages(path))
+        if newest is None:
+            return ""
+        status = _newest(self._pages(f"/deployments/{newest['id']}/statuses"))
+        return "queued" if status is None else str(status["state"])
+
     def _pages(self, path: str) -> Iterator[dict[str, Any]]:
         joint = "&" if "?" in path else "?"
         page = 1
@@ -125,6 +139,10 @@ class Repository:
         raise AssertionError("the last attempt returns or raises")
 
 
+def _newest(found: Iterator[dict[str, Any]]) -> dict[str, Any] | None:
+    return max(found, key=lambda one: int(one["id"]), default=None)
+
+
 def _explain(method: str, path: str, status: int, text: str) -> str:
     try:
         message = str(json.loads(text)["message"])
@@ -132,7 +150,8 @@ def _explain(method: str, path: str, status: int, text: str) -> str:
         message = text[:200]
     hint = {
         401: "; the token is invalid or expired",
-        403: "; grant the job the permission it lacks (issues: write or pull-requests: write)",
+        403: "; grant the job the permission it lacks (issues: write, pull-requests: write or "
+        "deployments: read)",
         404: "; check GITHUB_REPOSITORY and that the token may see it",
     }.get(status, "")
     return f"GitHub answered {status} to {method} {path}: {message}{hint}"

@@ -65,8 +65,9 @@ def loopback() -> Iterator[Callable[[Respond], Loopback]]:
 
 @dataclass(slots=True, kw_only=True)
 class FakeGitHub:
-    """Comments and issues of one repository, kept in memory."""
+    """Comments, issues and deployments of one repository, kept in memory."""
 
+    deployments: list[dict[str, Any]] = field(default_factory=list)
     comments: list[dict[str, Any]] = field(default_factory=list)
     issues: list[dict[str, Any]] = field(default_factory=list)
     failures: list[int] = field(default_factory=list)
@@ -78,6 +79,12 @@ class FakeGitHub:
         return Repository(
             name="acme/thimble", token="made-up", api=self.server.url, sleep=lambda _: None
         )
+
+    def deploy(self, sha: str, environment: str, *states: str) -> None:
+        """A deployment that has been in these states, one after the other."""
+        statuses = [{"id": i, "state": state} for i, state in enumerate(states)][::-1]
+        one = {"id": len(self.deployments), "sha": sha, "environment": environment}
+        self.deployments.insert(0, {**one, "statuses": statuses})
 
     def respond(
         self, method: str, path: str, headers: dict[str, str], body: bytes
@@ -91,7 +98,21 @@ class FakeGitHub:
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         words = parts.path.removeprefix("/repos/acme/thimble/").split("/")
         sent = json.loads(body) if body else {}
-        return 200, json.dumps(self._act(method, words, query, sent)).encode()
+        if (method, words[0]) == ("GET", "deployments"):
+            found = _page(self._deployments(words[1:], query), query)
+        else:
+            found = self._act(method, words, query, sent)
+        return 200, json.dumps(found).encode()
+
+    def _deployments(self, number: list[str], query: dict[str, str]) -> list[dict[str, Any]]:
+        if number:
+            deployment = next(
+                one for one in self.deployments if [str(one["id"]), "statuses"] == number
+            )
+            statuses: list[dict[str, Any]] = deployment["statuses"]
+            return statuses
+        asked = query["sha"], query["environment"]
+        return [one for one in self.deployments if (one["sha"], one["environment"]) == asked]
 
     def _act(
         self, method: str, words: list[str], query: dict[str, str], sent: dict[str, Any]

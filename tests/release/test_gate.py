@@ -3,7 +3,7 @@
 import pytest
 
 from release.errors import GateError
-from release.gate import require
+from release.gate import require, require_deployed
 
 COMMIT = "23cd313a0d3f7c5be7d4f0a1d2c3b4a596877869"
 DIGEST = "sha256:" + "a" * 64
@@ -51,3 +51,21 @@ def test_a_dev_that_is_already_ahead_does_not_hold_a_release() -> None:
     ahead = {"commit": "f" * 40, "image_digest": OTHER}
 
     assert DIGEST == require("staging", STAGING, commit=COMMIT, earlier=ahead)
+
+
+def test_a_deployment_that_succeeded_is_let_through() -> None:
+    """Its smoke test is the last step of its job."""
+    require_deployed("staging", COMMIT, "success")
+
+
+@pytest.mark.parametrize("state", ["failure", "in_progress", "inactive"])
+def test_a_deployment_that_did_not_end_well_is_refused(state: str) -> None:
+    """The message says how it stands."""
+    with pytest.raises(GateError, match=f"of {COMMIT} to staging is '{state}', expected 'success'"):
+        require_deployed("staging", COMMIT, state)
+
+
+def test_a_commit_that_was_never_deployed_is_refused() -> None:
+    """Somebody may have updated the stack by hand."""
+    with pytest.raises(GateError, match=f"no deployment of {COMMIT} to staging"):
+        require_deployed("staging", COMMIT, "")

@@ -57,6 +57,21 @@ def test_a_write_is_not_repeated(github: FakeGitHub) -> None:
     assert [] == github.issues
 
 
+def test_the_newest_deployment_of_a_commit_counts(github: FakeGitHub) -> None:
+    """Of its own environment, in the state it is in now."""
+    github.deploy("abc", "staging", "queued", "in_progress", "success")
+    github.deploy("abc", "dev", "success")
+    github.deploy("def", "staging", "success")
+    github.deploy("abc", "staging", "in_progress", "failure")
+    github.deploy("new", "staging")
+
+    asked = [("abc", "staging"), ("abc", "dev"), ("new", "staging"), ("abc", "production")]
+
+    assert ["failure", "success", "queued", ""] == [
+        github.repository().deployment(environment, commit) for commit, environment in asked
+    ]
+
+
 def test_a_refusal_names_the_permission(github: FakeGitHub) -> None:
     """A 403 says which permission the job lacks."""
     github.failures += [403]

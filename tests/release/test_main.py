@@ -139,6 +139,27 @@ def test_the_gate_hands_on_the_digest(
     assert f"image_digest={DIGEST}\n" == output.read_text()
 
 
+def test_the_gate_asks_github_how_the_deployment_ended(
+    github: FakeGitHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is handed on where the smoke test has failed."""
+    path, output = tmp_path / "staging.json", tmp_path / "output"
+    path.write_text(json.dumps({"commit": COMMIT, "image_digest": DIGEST}))
+    repository = github.repository()
+    monkeypatch.setenv("GITHUB_OUTPUT", str(output))
+    monkeypatch.setenv("GITHUB_TOKEN", repository.token)
+    monkeypatch.setenv("GITHUB_REPOSITORY", repository.name)
+    monkeypatch.setenv("GITHUB_API_URL", repository.api)
+    command = ["gate", "--source", "staging", "--source-outputs", str(path), "--commit", COMMIT]
+
+    github.deploy(COMMIT, "staging", "in_progress", "failure")
+    assert 1 == main([*command, "--environment", "staging"])
+    assert not output.exists()
+    github.deploy(COMMIT, "staging", "in_progress", "success")
+    assert 0 == main([*command, "--environment", "staging"])
+    assert f"image_digest={DIGEST}\n" == output.read_text()
+
+
 def test_the_gate_reads_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Outputs saved elsewhere are as good, and a refusal is one line."""
     path = tmp_path / "staging.json"

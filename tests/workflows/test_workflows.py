@@ -199,6 +199,8 @@ def test_production_takes_its_digest_only_from_staging(release: dict[Any, Any]) 
     assert {"image_digest": "${{ steps.gate.outputs.image_digest }}"} == gate["outputs"]
     (asked,) = [step["run"] for step in gate["steps"] if step.get("id") == "gate"]
     assert "--source staging" in asked
+    assert f"--environment {release['jobs']['staging']['with']['environment']}" in asked
+    assert "read" == gate["permissions"]["deployments"]
     assert "refs/tags/v" in gate["if"]
 
 
