@@ -107,9 +107,14 @@ class Pulumi:
         _must(self.run(("pulumi", "up", *flags, *_on(stack)), capture=False), "pulumi up")
 
     def drift(self, stack: str) -> Finished:
-        """Refresh in preview only. Outputs are suppressed: they may hold copies of secrets."""
+        """Refresh in preview only. Outputs are suppressed: they may hold copies of secrets.
+
+        Without the reference to the stack before: that one may have moved on, as it does with every
+        merge, and nothing in this stack's cloud has.
+        """
         flags = ("--preview-only", "--expect-no-changes", "--suppress-outputs")
-        command = ("pulumi", "refresh", *flags, "--suppress-progress", "--color", "never")
+        without = ("--exclude", "**pulumi:pulumi:StackReference::**")
+        command = ("pulumi", "refresh", *flags, *without, "--suppress-progress", "--color", "never")
         return self.run((*command, *_on(stack)), capture=True)
 
     def pin(self, stack: str, digest: str) -> None:

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -147,6 +148,17 @@ def test_drift_never_prints_outputs() -> None:
     assert {"--preview-only", "--expect-no-changes", "--suppress-outputs"} <= set(
         recorder.commands[0]
     )
+
+
+def test_a_stage_that_moved_on_is_no_drift() -> None:
+    """The reference to it is left out of the comparison."""
+    recorder = Recorder(code=0)
+
+    drift.look(Pulumi(recorder), "staging")
+
+    command = recorder.commands[0]
+    urn = "urn:pulumi:staging::thimble::pulumi:pulumi:StackReference::organization/thimble/dev"
+    assert fnmatch(urn, command[command.index("--exclude") + 1])
 
 
 def test_no_drift_is_none() -> None:
