@@ -16,11 +16,11 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from local import workflow
+from local import github, workflow
 from local.errors import LocalError
 from local.home import PROJECT, say
 
@@ -44,10 +44,12 @@ class Rehearsal:
     Attributes:
         folder: Everything is in it: the clone, the emulators' home, logs.
         count: Steps told so far.
+        deployed: Environment and commit of each deployment that has ended well.
     """
 
     folder: Path
     count: int = 0
+    deployed: list[tuple[str, str]] = field(default_factory=list)
 
     @property
     def clone(self) -> Path:
@@ -116,7 +118,7 @@ class Rehearsal:
             kept = [line for line in card.read_text().splitlines() if "labels:" not in line]
             card.write_text("\n".join([*kept, labels, ""]))
             self._git("commit", "--quiet", "--all", "--message", message)
-        commit = self._git("rev-parse", "HEAD").strip()
+        commit = self._head()
         self._tell(f"commit {commit[:7]}: {message}")
         return commit
 
@@ -132,6 +134,7 @@ class Rehearsal:
         """What release.yml does for a push to main."""
         self._deploy("dev", digest="")
         self._deploy("staging", digest=self._digest("dev"))
+        self.deployed += [(STAGES[stack][0], self._head()) for stack in ("dev", "staging")]
 
     def _tag(self, name: str, fails: str = "") -> None:
         """What release.yml does for a tag: gate, then production.
@@ -143,7 +146,8 @@ class Rehearsal:
         self._git("tag", name)
         self._tell(f"tag {name}")
         for line in workflow.lines(self._workflow("release"), "gate", {}):
-            done = self._run(line, {})
+            with github.serve(self.deployed) as found:
+                done = self._run(line, found)
             if (done.returncode != 0) is not (fails == "gate"):
                 raise self._unexpected(f"{name}: gate", done)
             self._tell(f"{name}: gate: {_last(done)}")
@@ -240,6 +244,9 @@ class Rehearsal:
             "AWS_SECRET_ACCESS_KEY": "test",
             "AWS_REGION": "us-east-1",
         }
+
+    def _head(self) -> str:
+        return self._git("rev-parse", "HEAD").strip()
 
     def _git(self, *arguments: str) -> str:
         return self._git_in(self.clone, *arguments)

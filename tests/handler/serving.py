@@ -21,6 +21,7 @@ from handler.server.worker import configure
 from handler.service import Service
 from handler.tensor import Tensor
 
+PING = b"GET /ping HTTP/1.1\r\nHost: a\r\n\r\n"
 PREDICT = "/v1/models/digits:predict"
 ZEROS = json.dumps({"instances": [[[[0.0]] * 8] * 8]}).encode()
 
@@ -43,6 +44,13 @@ class Serving:
     def connect(self) -> socket.socket:
         """A client's bare socket."""
         return socket.create_connection(("127.0.0.1", self.port), timeout=10)
+
+    def meet(self) -> socket.socket:
+        """The same, once it has been accepted: while a model keeps the loop, nobody is."""
+        client = self.connect()
+        client.sendall(PING)
+        assert client.recv(1000).startswith(b"HTTP/1.1 200")
+        return client
 
     def ask(self, text: bytes) -> bytes:
         """Send some bytes and no more; everything that comes back."""

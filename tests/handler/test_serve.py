@@ -17,9 +17,9 @@ from time import monotonic, sleep
 import pytest
 
 from handler.server.acceptor import own_cores
+from tests.handler.serving import PING
 
 PROJECT = Path(__file__).parents[2]
-PING = b"GET /ping HTTP/1.1\r\nHost: a\r\n\r\n"
 RAW = b"application/octet-stream"
 ZEROS = (
     b"POST /v1/models/digits:predict HTTP/1.1\r\nHost: a\r\ncontent-length: 256\r\n"

@@ -14,11 +14,10 @@ from handler.server import dispatcher as dispatcher_module
 from handler.server import turns
 from handler.server.dispatcher import places
 from handler.service import Service
-from tests.handler.serving import ZEROS, Serving, Stepwise, post, read_all, serving
+from tests.handler.serving import PING, ZEROS, Serving, Stepwise, post, read_all, serving
 
 RAW_BYTES = 8 * 8 * 4
 RAW = post(bytes(RAW_BYTES), "Content-Type: application/octet-stream\r\n")
-PING = b"GET /ping HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
 @pytest.fixture
@@ -45,10 +44,10 @@ def second_run(
         Who sent the /ping, and those who sent the requests.
     """
     with (
-        server.connect() as first,
-        server.connect() as second,
-        server.connect() as third,
-        server.connect() as health,
+        server.meet() as first,
+        server.meet() as second,
+        server.meet() as third,
+        server.meet() as health,
     ):
         first.sendall(RAW)
         assert model.begins()
@@ -104,10 +103,10 @@ def test_requests_that_fit_share_a_round(
 def test_a_full_queue_is_503_before_the_next_run(server: Serving, model: Stepwise) -> None:
     """Of three that come during a run two may wait; the other is refused before those are run."""
     with (
-        server.connect() as first,
-        server.connect() as second,
-        server.connect() as third,
-        server.connect() as fourth,
+        server.meet() as first,
+        server.meet() as second,
+        server.meet() as third,
+        server.meet() as fourth,
     ):
         first.sendall(RAW)
         assert model.begins()
@@ -165,7 +164,7 @@ def test_a_long_request_keeps_short_ones_waiting_and_nobody_else(
 
 def test_a_stop_waits_for_every_turn(server: Serving, model: Stepwise) -> None:
     """Two requests wait, one short and one long, when the server is told to stop."""
-    with server.connect() as first, server.connect() as second, server.connect() as third:
+    with server.meet() as first, server.meet() as second, server.meet() as third:
         first.sendall(RAW)
         assert model.begins()
         second.sendall(RAW)
