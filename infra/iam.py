@@ -82,24 +82,27 @@ def endpoint_policy(
     return pulumi.Output.all(log_group_arn, repository_arn).apply(write)
 
 
-def pull_policy(owner: str, accounts: tuple[str, ...]) -> str:
+def pull_policy(repository_arn: str, accounts: tuple[str, ...]) -> str:
     """A repository's policy: Lambda of its own account pulls, other accounts may copy.
 
     Lambda would add the first statement by itself when a function is made, to a policy that Pulumi
     then finds changed.
     """
     pull = ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+    # China's and the US government's regions are partitions of their own.
+    _, partition, _, _, owner, _ = repository_arn.split(":", 5)
+    functions = f"arn:{partition}:lambda:*:{owner}:function:*"
     statements: list[dict[str, Any]] = [
         {
             "Sid": "LambdaECRImageRetrievalPolicy",
             "Effect": "Allow",
             "Principal": {"Service": "lambda.amazonaws.com"},
             "Action": pull,
-            "Condition": {"StringLike": {"aws:sourceArn": f"arn:aws:lambda:*:{owner}:function:*"}},
+            "Condition": {"StringLike": {"aws:sourceArn": functions}},
         }
     ]
     if accounts:
-        roots = [f"arn:aws:iam::{account}:root" for account in accounts]
+        roots = [f"arn:{partition}:iam::{account}:root" for account in accounts]
         statements.append(
             {"Sid": "Promotion", "Effect": "Allow", "Principal": {"AWS": roots}, "Action": pull}
         )

@@ -61,9 +61,7 @@ class ModelRepository(pulumi.ComponentResource):
         policy = aws.ecr.RepositoryPolicy(
             name,
             repository=repository.name,
-            policy=repository.registry_id.apply(
-                lambda owner: iam.pull_policy(owner, args.shared_with)
-            ),
+            policy=repository.arn.apply(lambda arn: iam.pull_policy(arn, args.shared_with)),
             opts=pulumi.ResourceOptions(parent=self),
         )
         # By way of the policy: whoever has the URL may rely on Lambda being let in.
