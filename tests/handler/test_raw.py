@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from warnings import catch_warnings, simplefilter
 
 import numpy as np
 import pytest
@@ -114,6 +115,22 @@ def test_a_header_is_read_however_it_is_written(square: Service, header: str) ->
 
     assert [[1.0, 2.0]] == np.load(io.BytesIO(body)).tolist()
     assert [[2.0, 4.0]] == json.loads(response.body)["outputs"]
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["(" * 9_000, "-" * 9_000 + "1", "{'descr': '\\d'}", "9" * 9_000, "{1: 2, **{}}", "[1 is 2]"],
+)
+def test_no_header_whatever_breaks_the_reader(square: Service, header: str) -> None:
+    """Nor does it get a word into the log."""
+    body = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode()
+
+    with catch_warnings(record=True) as found:
+        simplefilter("always")
+        message = _error(_send(square, body, content_type=NPY))
+
+    assert "header is not what numpy.save writes" in message
+    assert [] == found
 
 
 def test_json_may_be_answered_bare(square: Service) -> None:
