@@ -4,6 +4,8 @@ from typing import Any
 
 from release.errors import GateError
 
+_RUNNING = {"waiting", "queued", "pending", "in_progress"}
+
 
 def require(
     source: str,
@@ -71,7 +73,11 @@ def require_deployed(environment: str, commit: str, state: str) -> None:
             f"GitHub knows no deployment of {commit} to {environment}; "
             "let main's run deploy it, or tag a commit that was deployed there"
         )
+    mend = (
+        "wait until it has ended, then run this job again"
+        if state in _RUNNING
+        else "run its job in main's run again, whose log says why, then this job; or tag another"
+    )
     raise GateError(
-        f"the deployment of {commit} to {environment} is '{state}', expected 'success'; wait for "
-        "main's run of it or, where its smoke test has failed, mend that and tag the commit after"
+        f"the deployment of {commit} to {environment} is '{state}', expected 'success'; {mend}"
     )

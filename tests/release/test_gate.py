@@ -58,10 +58,14 @@ def test_a_deployment_that_succeeded_is_let_through() -> None:
     require_deployed("staging", COMMIT, "success")
 
 
-@pytest.mark.parametrize("state", ["failure", "in_progress", "inactive"])
-def test_a_deployment_that_did_not_end_well_is_refused(state: str) -> None:
-    """The message says how it stands."""
-    with pytest.raises(GateError, match=f"of {COMMIT} to staging is '{state}', expected 'success'"):
+@pytest.mark.parametrize(
+    ("state", "mend"),
+    [("failure", "run its job"), ("inactive", "run its job"), ("in_progress", "wait until it has")],
+)
+def test_a_deployment_that_did_not_end_well_is_refused(state: str, mend: str) -> None:
+    """The message says how it stands, and what to do."""
+    said = f"of {COMMIT} to staging is '{state}', expected 'success'; {mend}"
+    with pytest.raises(GateError, match=said):
         require_deployed("staging", COMMIT, state)
 
 

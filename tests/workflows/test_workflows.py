@@ -200,8 +200,31 @@ def test_production_takes_its_digest_only_from_staging(release: dict[Any, Any]) 
     (asked,) = [step["run"] for step in gate["steps"] if step.get("id") == "gate"]
     assert "--source staging" in asked
     assert f"--environment {release['jobs']['staging']['with']['environment']}" in asked
-    assert "read" == gate["permissions"]["deployments"]
     assert "refs/tags/v" in gate["if"]
+
+
+def test_only_the_gate_sees_deployments(workflow: dict[Any, Any]) -> None:
+    """It asks how staging's ended, and no other job needs to know."""
+    seeing = {name: job["permissions"].get("deployments") for name, job in jobs(workflow)}
+
+    assert {name: "read" if name == "gate" else None for name in seeing} == seeing
+
+
+def test_a_deployment_succeeds_only_with_its_smoke_test(deploy: dict[Any, Any]) -> None:
+    """GitHub records the end of the job with the environment: the smoke test is a step of it."""
+    job = deploy["jobs"]["deploy"]
+
+    assert {"name", "url"} == set(job["environment"])
+    (smoke,) = [step for step in job["steps"] if step.get("id") == "smoke"]
+    assert "if" not in smoke
+    assert "continue-on-error" not in str(job)
+
+
+def test_only_a_deployment_makes_a_deployment(workflow: dict[Any, Any]) -> None:
+    """No other job names an environment, or its success would pass for a deployment's."""
+    naming = [name for name, job in jobs(workflow) if "environment" in job]
+
+    assert [name for name in workflow["jobs"] if name == "deploy"] == naming
 
 
 def test_staging_takes_what_dev_built(release: dict[Any, Any]) -> None:
