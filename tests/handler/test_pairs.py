@@ -19,7 +19,7 @@ from handler.server.pairs import pay
 from handler.server.worker import in_pairs
 from handler.service import Service
 from handler.tensor import Tensor, TensorSpec
-from tests.handler.serving import PING, PREDICT, ZEROS, Serving, Stepwise, post, serving
+from tests.handler.serving import PING, PREDICT, ZEROS, Gated, Serving, post, serving
 from tests.handler.tiny import Port, Step, write_model
 
 ROW_BYTES = 8 * 8 * 4
@@ -30,26 +30,6 @@ MANY = 60_000  # numbers in a row that is received into memory of its own
 def row(value: float) -> bytes:
     """A picture of one grey."""
     return struct.pack("<f", value) * 64
-
-
-class Gated(Stepwise):
-    """A model that makes one run each time that it is told to, and notes the rows of each.
-
-    Args:
-        service: Whose model it is.
-    """
-
-    def __init__(self, service: Service) -> None:
-        super().__init__(service)
-        self.rows: list[int] = []
-        self.fault: Callable[[dict[str, Tensor]], dict[str, Tensor]] = lambda answers: answers
-
-    def run(self, tensors: Mapping[str, Tensor], signature: Signature) -> dict[str, Tensor]:
-        """Wait, then run; of two rows the fault makes what it likes."""
-        (tensor,) = tensors.values()
-        self.rows.append(tensor.shape[0])
-        answers = super().run(tensors, signature)
-        return self.fault(answers) if tensor.shape[0] > 1 else answers
 
 
 @pytest.fixture
