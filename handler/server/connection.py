@@ -161,11 +161,12 @@ class Connection(HttpToolsProtocol, asyncio.BufferedProtocol):
 
     def _keep_part(self) -> None:
         """Of a request that is not complete yet: so much and no more, and not for ever."""
-        if self._begun and self._head > _HEAD_BYTES and not self._deaf:
-            self._refuse(BadRequestError(f"the headers are longer than {_HEAD_BYTES} bytes"))
-        if self._answering or self._idle.since is not None or self.timeout_keep_alive_task:
-            return
         if self._deaf:
+            return
+        if self._begun and self._head > _HEAD_BYTES:
+            self._refuse(BadRequestError(f"the headers are longer than {_HEAD_BYTES} bytes"))
+            return
+        if self._answering or self._idle.since is not None or self.timeout_keep_alive_task:
             return
         if self._arrival.since is None:
             self._arrival.begin()
