@@ -26,6 +26,7 @@ from handler.server.exchange import Exchange
 from handler.server.http_text import (
     answer_head,
     fault,
+    head_size,
     make_parser,
     read_headers,
     split_target,
@@ -146,26 +147,32 @@ class Connection(HttpToolsProtocol, asyncio.BufferedProtocol):
         self._idle.since = None
         self._head += len(data)
         try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade as offer:
-            # Java's client offers HTTP/2 with every request, and sends the body all the same. No
-            # other protocol is spoken here: read on as if there had been no offer.
-            self._head = 0
-            self.parser = make_parser(self)
-            self.data_received(self._again + bytes(data[offer.args[0] :]))
-            return
+            self._feed(data)
+            self._keep_part()
         except httptools.HttpParserError as error:
             self._refuse(fault(error))
-            return
-        self._keep_part()
+        except RequestError as error:
+            self._refuse(error)
+
+    def _feed(self, data: bytes | memoryview) -> None:
+        while not self._deaf:
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as offer:
+                # Java's client offers HTTP/2 with every request, and sends the body all the same.
+                # No other protocol is spoken here: read on as if there had been no offer.
+                data = self._again + bytes(data[offer.args[0] :])
+                self._head = len(data)
+                self.parser = make_parser(self)
+            else:
+                return
 
     def _keep_part(self) -> None:
         """Of a request that is not complete yet: so much and no more, and not for ever."""
         if self._deaf:
             return
         if self._begun and self._head > _HEAD_BYTES:
-            self._refuse(BadRequestError(f"the headers are longer than {_HEAD_BYTES} bytes"))
-            return
+            raise BadRequestError(f"the headers are longer than {_HEAD_BYTES} bytes")
         if self._answering or self._idle.since is not None or self.timeout_keep_alive_task:
             return
         if self._arrival.since is None:
@@ -175,11 +182,7 @@ class Connection(HttpToolsProtocol, asyncio.BufferedProtocol):
             and self._length > _LARGE_BYTES
             and self._received * _PART_FIRST > self._length
         ):
-            try:
-                self._hold(self._length - self._held)
-            except OverloadedError as error:
-                self._refuse(error)
-                return
+            self._hold(self._length - self._held)
             self._body = self._dispatcher.bodies.take(self._length)
             self._body[: self._received] = self._part
             self._part = b""
@@ -220,12 +223,8 @@ class Connection(HttpToolsProtocol, asyncio.BufferedProtocol):
 
     def on_headers_complete(self) -> None:
         """Refuse what need not be read."""
-        if self._head > _HEAD_BYTES:
-            head = len(self.url)
-            for name, value in self.headers:
-                head += len(name) + len(value) + 4
-            if head > _HEAD_BYTES:
-                raise BadRequestError(f"the headers are longer than {_HEAD_BYTES} bytes")
+        if self._head > _HEAD_BYTES and head_size(self.url, self.headers) > _HEAD_BYTES:
+            raise BadRequestError(f"the headers are longer than {_HEAD_BYTES} bytes")
         if self._over:
             raise OverloadedError("too many connections are open; try again")
         parser = self.parser

@@ -51,6 +51,11 @@ def fault(error: httptools.HttpParserError) -> RequestError:
     return BadRequestError(f"malformed request: {error}"[:200])
 
 
+def head_size(url: bytes, headers: list[tuple[bytes, bytes]]) -> int:
+    """How many bytes of a request its head is, about."""
+    return len(url) + sum(len(name) + len(value) + 4 for name, value in headers)
+
+
 def read_headers(pairs: list[tuple[bytes, bytes]], version: str) -> dict[str, str]:
     """Headers by name; of one that comes more than once all values, as API Gateway does.
 

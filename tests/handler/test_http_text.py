@@ -32,6 +32,15 @@ def test_a_body_arrives_though_another_protocol_was_offered(server: Serving, pie
     assert 2 == answers.count(b'"predictions"')
 
 
+def test_many_offers_may_come_in_one_breath(server: Serving) -> None:
+    """More than Python's stack has frames."""
+    one = b"GET /ping HTTP/1.1\r\nHost:\r\nUpgrade:h\r\nConnection:Upgrade\r\n\r\n"
+
+    answers = server.ask(1_500 * one)
+
+    assert 1_500 == answers.count(b"HTTP/1.1 200")
+
+
 def test_a_large_body_arrives_though_another_protocol_was_offered(listener: Listener) -> None:
     """Chunked, too."""
     body = random.Random(1).randbytes(400_000)
