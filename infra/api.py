@@ -189,6 +189,7 @@ def _cors(args: PredictionApiArgs) -> aws.apigatewayv2.ApiCorsConfigurationArgs 
             "content-encoding",
             "content-type",
             "inference-header-content-length",
+            "x-amz-content-sha256",
             "x-amz-date",
             "x-amz-security-token",
         ],

@@ -289,6 +289,11 @@ def cloud(stack: str, config: Mapping[str, Any]) -> Iterator[str]:
 def names(stack: str, model: str) -> Iterator[str]:
     """The longest name AWS gets is the role's and the function's: 64 characters."""
     name = f"thimble-{stack}-{model}"
+    if not re.fullmatch(r"[A-Za-z0-9]+([_-][A-Za-z0-9]+)*", stack):
+        yield (
+            f"the stack is called {stack!r}; AWS's names take letters and digits, with single "
+            "hyphens or underscores between them: pulumi stack rename"
+        )
     if not re.search(r"[A-Za-z0-9]", model):
         yield f"the card's name is {model!r}; ECR wants at least one letter or digit in it"
     if len(name) > 64:  # noqa: PLR2004 (IAM's and Lambda's figure)

@@ -101,13 +101,15 @@ def promoted(settings: Settings, repository: ModelRepository) -> Release:
     digest = stage.require_output("image_digest").apply(lambda found: _approved(settings, found))
     # Not required: what was deployed before this was exported may still be promoted.
     base_image = stage.get_output("base_image").apply(lambda known: _allowed(settings, known))
+    made_for = stage.get_output("architecture").apply(lambda known: _runnable(settings, known))
     image = PromotedImage(
         "model",
         PromotedImageProps(
-            # Nothing is copied before it was found to be what was approved, on a base that is fit.
-            source=pulumi.Output.all(stage.require_output("image_uri"), digest, base_image).apply(
-                lambda known: str(known[0])
-            ),
+            # Nothing is copied before it was found to be what was approved, on a base that is fit,
+            # for this stack's processor.
+            source=pulumi.Output.all(
+                stage.require_output("image_uri"), digest, base_image, made_for
+            ).apply(lambda known: str(known[0])),
             uri=pulumi.Output.concat(repository.url, "@", digest),
         ),
     )
@@ -133,6 +135,20 @@ def _approved(settings: Settings, found: str) -> str:
             f"{approved} was approved: start the release again"
         )
     return found
+
+
+def _runnable(settings: Settings, architecture: str | None) -> str | None:
+    """What processor another stack's image was built for, if it is this stack's.
+
+    Raises:
+        SettingsError: It is another: Lambda would take the image, and fail with every call.
+    """
+    if architecture not in {None, settings.architecture}:
+        raise SettingsError(
+            f"stack {settings.stack}: function.architecture is {settings.architecture}, and "
+            f"{settings.image.promote_from} built its image for {architecture}: set it to that"
+        )
+    return architecture
 
 
 def _allowed(settings: Settings, base_image: str | None) -> str | None:

@@ -106,7 +106,7 @@ def test_exports(run: Any) -> None:
 
     assert {
         *("url", "image_uri", "image_digest", "model_sha256"),
-        *("recipe", "base_image", "commit", "function", "alias"),
+        *("recipe", "base_image", "architecture", "commit", "function", "alias"),
     } == set(outputs)
     assert (DIGEST, "float32", "live") == (
         outputs["image_digest"],
@@ -241,6 +241,22 @@ def test_production_takes_no_base_by_tag(run: Any) -> None:
 
     with pytest.raises(SettingsError, match="in the stack that builds, and deploy it again"):
         run("prod", protect="true", image={"promoteFrom": "dev"}, dev=dev)
+
+
+@pytest.mark.parametrize("known", ["arm64", None])
+def test_an_image_for_this_stacks_processor_is_promoted(run: Any, known: str | None) -> None:
+    """Also one of a stage that did not export its processor yet."""
+    made = run("staging", image={"promoteFrom": "dev"}, dev=DEV | {"architecture": known})
+
+    assert "arm64" == made.outputs["architecture"]
+
+
+def test_an_image_for_another_processor_is_not_promoted(run: Any) -> None:
+    """Lambda would take it, and fail with every call."""
+    dev = DEV | {"architecture": "x86_64"}
+
+    with pytest.raises(SettingsError, match="is arm64, and dev built its image for x86_64"):
+        run("staging", image={"promoteFrom": "dev"}, dev=dev)
 
 
 def test_promotion_by_full_name(run: Any) -> None:

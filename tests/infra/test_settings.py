@@ -338,6 +338,19 @@ def test_only_one_stack_is_local() -> None:
         Settings.from_values("local-next", {})
 
 
+@pytest.mark.parametrize("stack", ["release-1.2", "_", "dev--2", "dev-"])
+def test_a_stack_name_that_aws_refuses(stack: str) -> None:
+    """Pulumi takes it, and Lambda, ECR or SNS would not."""
+    assert f"the stack is called {stack!r}" in fault(stack)
+
+
+def test_the_local_stack_reaches_no_real_account() -> None:
+    """`pulumi up` without the emulator's address would find the user's own credentials."""
+    document = yaml.safe_load((ROOT / "Pulumi.local.yaml").read_text())
+
+    assert ["000000000000"] == document["config"]["aws:allowedAccountIds"]
+
+
 def test_too_long_a_name() -> None:
     """A name that IAM would cut off is refused, with its length."""
     assert "80 characters; AWS takes 64" in fault("x" * 65)
