@@ -120,7 +120,7 @@ class Dispatcher:
         if request.method == "GET" or (self._at_once and _is_plain(request, SMALL_BYTES)):
             return self._service.answer(request)
         if self.pending >= self._limit:
-            return self._service.refuse(
+            return self.refuse(
                 OverloadedError(f"{self.pending} requests wait for the model already; try again")
             )
         self.pending += 1

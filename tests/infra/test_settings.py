@@ -13,11 +13,10 @@ import yaml
 from convert.recipe import Scheme
 from handler.telemetry import _LEVELS
 from infra import config, settings
-from infra.errors import SettingsError
 from infra.settings import Backend, Settings
+from tests.infra.told import fault, read
 
 ROOT = Path(__file__).parents[2]
-REAL = {"aws:allowedAccountIds": '["111111111111"]'}
 PIN = "@sha256:" + "b" * 64
 TYPES = {str: "string", int: "integer", bool: "boolean", tuple[str, ...]: "array"}
 
@@ -25,22 +24,6 @@ TYPES = {str: "string", int: "integer", bool: "boolean", tuple[str, ...]: "array
 @pytest.fixture(autouse=True)
 def _at_root(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-
-
-def read(stack: str = "dev", **own: Any) -> Settings:
-    """Settings of a stack that is told these, areas passed as the engine passes them: JSON text."""
-    given = {
-        f"thimble:{key}": value if isinstance(value, str) else json.dumps(value)
-        for key, value in own.items()
-    }
-    return Settings.from_values(stack, {**REAL, **given})
-
-
-def fault(stack: str = "dev", **own: Any) -> str:
-    """What a stack that is told these is refused with."""
-    with pytest.raises(SettingsError) as caught:
-        read(stack, **own)
-    return str(caught.value)
 
 
 def declared() -> dict[str, dict[str, Any]]:
@@ -269,93 +252,6 @@ def test_impossible_together(own: dict[str, Any], expected: str) -> None:
     assert expected in fault(**own)
 
 
-def test_open_api_only_locally() -> None:
-    """An API without authentication is for local stacks."""
-    assert "an open API is for the local stack" in fault("prod", api={"auth": "none"})
-    assert "none" == read("local", api={"auth": "none"}).api.auth
-
-
-OWN_ISSUERS = ["http://127.0.0.1:8080", "http://localhost:8080/realms/me", "http://[::1]/"]
-
-
-def tokens_of(issuer: str) -> dict[str, Any]:
-    """`api.*` for bearers of that issuer's tokens."""
-    return {"auth": "jwt", "jwtIssuer": issuer, "jwtAudiences": ["me"]}
-
-
-@pytest.mark.parametrize("issuer", OWN_ISSUERS)
-def test_issuer_on_this_machine_only_locally(issuer: str) -> None:
-    """A local stack takes an issuer without a certificate where nobody can listen in."""
-    assert issuer == read("local", api=tokens_of(issuer)).api.jwt_issuer
-    assert fault("dev", api=tokens_of(issuer)).endswith("https address, as in its tokens' iss")
-
-
-@pytest.mark.parametrize(
-    "issuer", ["http://issuer.example", "http://127.0.0.1.example", "127.0.0.1:8080"]
-)
-def test_issuer_elsewhere_needs_https(issuer: str) -> None:
-    """A local stack does not take keys from the network unencrypted, and is told what it may."""
-    said = fault("local", api=tokens_of(issuer))
-
-    assert said.endswith("or http on this machine such as http://127.0.0.1:8080")
-    assert repr(issuer) in said
-
-
-def test_host_architecture_only_locally() -> None:
-    """Who runs the program does not decide what a real stack deploys."""
-    assert "must not decide what is deployed" in fault("dev", function={"architecture": "host"})
-
-
-@pytest.mark.parametrize("accounts", [None, "[]", '["1234"]', "111111111111"])
-def test_real_stack_names_its_account(accounts: str | None) -> None:
-    """A real stack without a proper aws:allowedAccountIds is refused."""
-    given = {} if accounts is None else {"aws:allowedAccountIds": accounts}
-
-    with pytest.raises(SettingsError, match="expected the one account this stack may touch"):
-        Settings.from_values("dev", given)
-
-
-def test_emulator_only_locally() -> None:
-    """A real stack's settings cannot point it at an emulator, or past its account's check."""
-    given = {**REAL, "aws:endpoints": "[]", "aws:skipMetadataApiCheck": "true"}
-
-    with pytest.raises(SettingsError) as caught:
-        Settings.from_values("prod", given)
-
-    assert ["aws:endpoints", "aws:skipMetadataApiCheck"] == [
-        line.split()[1] for line in str(caught.value).splitlines()[1:]
-    ]
-
-
-def test_local_stack_may_use_an_emulator() -> None:
-    """The local stack needs no account and may point anywhere."""
-    assert "local" == Settings.from_values("local", {"aws:endpoints": "[{}]"}).stack
-
-
-def test_only_one_stack_is_local() -> None:
-    """A stack whose name begins likewise is a real one, and needs its account."""
-    with pytest.raises(SettingsError, match="expected the one account this stack may touch"):
-        Settings.from_values("local-next", {})
-
-
-@pytest.mark.parametrize("stack", ["release-1.2", "_", "dev--2", "dev-"])
-def test_a_stack_name_that_aws_refuses(stack: str) -> None:
-    """Pulumi takes it, and Lambda, ECR or SNS would not."""
-    assert f"the stack is called {stack!r}" in fault(stack)
-
-
-def test_the_local_stack_reaches_no_real_account() -> None:
-    """`pulumi up` without the emulator's address would find the user's own credentials."""
-    document = yaml.safe_load((ROOT / "Pulumi.local.yaml").read_text())
-
-    assert ["000000000000"] == document["config"]["aws:allowedAccountIds"]
-
-
-def test_too_long_a_name() -> None:
-    """A name that IAM would cut off is refused, with its length."""
-    assert "80 characters; AWS takes 64" in fault("x" * 65)
-
-
 def test_backend_is_typed() -> None:
     """A backend leaves settings as one of a closed set."""
     found = read(
@@ -402,11 +298,3 @@ def test_names_that_aws_takes(
     found = read(model="card.yaml")
 
     assert (repository, endpoint) == (found.repository_name, found.endpoint_name)
-
-
-def test_name_without_a_letter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A card called `__` would leave ECR nothing to call it."""
-    monkeypatch.chdir(tmp_path)
-    Path("card.yaml").write_text('name: "__"\nmodel: model.keras\n')
-
-    assert "at least one letter or digit" in fault(model="card.yaml")
