@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 
 from handler.errors import BadRequestError, LiteRtError
-from handler.litert_library import EnvironmentOption, Layout, TensorType
+from handler.litert_library import DTYPES, UNSERVED, EnvironmentOption, Layout, TensorType
 from handler.native import Memory, byref, c_int, c_void_p
 from handler.tensor import ITEM_SIZES, Tensor
 
@@ -24,32 +24,7 @@ if TYPE_CHECKING:
 
     from handler.litert_library import Library
 
-_DTYPES = {
-    1: "float32",
-    2: "int32",
-    3: "uint8",
-    4: "int64",
-    6: "bool",
-    7: "int16",
-    9: "int8",
-    10: "float16",
-    11: "float64",
-    13: "uint64",
-    16: "uint32",
-    17: "uint16",
-}
-_ELEMENTS = {name: code for code, name in _DTYPES.items()}
-_UNSERVED = {
-    5: "string",
-    8: "complex64",
-    12: "complex128",
-    14: "resource",
-    15: "variant",
-    18: "int4",
-    19: "bfloat16",
-    20: "int2",
-    21: "uint4",
-}
+_ELEMENTS = {name: code for code, name in DTYPES.items()}
 _CPU = 1
 _ANY_INT = 2
 _OPTION_ACCELERATORS = 24
@@ -194,19 +169,21 @@ class Model:
             Every output, in the file's own dtype; theirs is memory of their own.
 
         Raises:
-            BadRequestError: The shapes fit the signature one by one, but the model cannot run on
-                them together.
+            BadRequestError: Each input fits the signature, but the model cannot run on them: their
+                shapes do not go together, or a number is none for it (an index outside a table).
             LiteRtError: The library refused a call for another reason.
         """
         call = self._calls[signature]
         shapes = tuple(tensors[port.name].shape for port in call.inputs)
         new = shapes != call.shapes
+        running = False
         try:
             if new:
                 self._resize(call, shapes)
             for index, port in enumerate(call.inputs):
                 room, tensor = call.rooms_in[index], tensors[port.name]
                 call.handles_in[index] = self._put(port, room, tensor)
+            running = True
             self._library.call(
                 "RunCompiledModel",
                 self._compiled,
@@ -216,22 +193,20 @@ class Model:
                 len(call.outputs),
                 call.handles_out,
             )
-            self._library.call(
-                "GetCompiledModelOutputTensorLayouts",
-                self._compiled,
-                call.index,
-                len(call.outputs),
-                call.layouts,
-                False,  # noqa: FBT003 - do not plan memory again
-            )
+            running = False
+            self._read_layouts(call, plan=False)
         except LiteRtError as error:
             # Whatever state the failure left behind must not reach the next request.
             call.shapes = None
+            sent = [(port.name, tensors[port.name]) for port in call.inputs]
+            if running and (not new or self._is_planned(call)):
+                spans = ", ".join(f"'{name}' {_span(tensor)}" for name, tensor in sent)
+                raise BadRequestError(
+                    f"the model cannot run on these numbers: {spans}; is one an index outside a "
+                    "table, such as a token beyond the vocabulary?"
+                ) from error
             if new and any(-1 in port.shape for port in call.inputs):
-                sizes = ", ".join(
-                    f"'{port.name}' {list(shape)}"
-                    for port, shape in zip(call.inputs, shapes, strict=True)
-                )
+                sizes = ", ".join(f"'{name}' {list(tensor.shape)}" for name, tensor in sent)
                 raise BadRequestError(f"the model cannot run on these shapes: {sizes}") from error
             raise
         return {
@@ -248,6 +223,24 @@ class Model:
         while self._owned:
             self._library.destroy(*self._owned.pop())
         self._content = None
+
+    def _read_layouts(self, call: _Call, *, plan: bool) -> None:
+        self._library.call(
+            "GetCompiledModelOutputTensorLayouts",
+            self._compiled,
+            call.index,
+            len(call.outputs),
+            call.layouts,
+            plan,
+        )
+
+    def _is_planned(self, call: _Call) -> bool:
+        """Whether the library can lay the model out for the shapes it has now."""
+        try:
+            self._read_layouts(call, plan=True)
+        except LiteRtError:
+            return False
+        return True
 
     def _own(self, kind: str, name: str, *arguments: object) -> c_void_p:
         handle = self._library.make(name, *arguments)
@@ -293,9 +286,9 @@ class Model:
             tensor = self._library.make(f"GetSignature{side}TensorByIndex", signature, index)
             kind = TensorType()
             self._library.call("GetRankedTensorType", tensor, byref(kind))
-            dtype = _DTYPES.get(kind.element)
+            dtype = DTYPES.get(kind.element)
             if dtype is None:
-                other = _UNSERVED.get(kind.element, f"of LiteRT element type {kind.element}")
+                other = UNSERVED.get(kind.element, f"of LiteRT element type {kind.element}")
                 raise LiteRtError(
                     f"{side.lower()} '{name}' is {other}, which cannot be served; "
                     f"expected one of {', '.join(ITEM_SIZES)}"
@@ -385,6 +378,11 @@ def _read(port: Port, room: _Room, layout: Layout) -> Tensor:
     shape = _shape(layout)
     size = math.prod(shape) * ITEM_SIZES[port.dtype]
     return Tensor(port.dtype, shape, bytes(room.memory.view[:size]))
+
+
+def _span(tensor: Tensor) -> str:
+    low, high = min(tensor.values), max(tensor.values)
+    return f"{tensor.dtype} {list(tensor.shape)} from {low:.7g} to {high:.7g}"
 
 
 def _shape(layout: Layout) -> tuple[int, ...]:

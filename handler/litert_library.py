@@ -25,6 +25,35 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+DTYPES = {
+    1: "float32",
+    2: "int32",
+    3: "uint8",
+    4: "int64",
+    6: "bool",
+    7: "int16",
+    9: "int8",
+    10: "float16",
+    11: "float64",
+    13: "uint64",
+    16: "uint32",
+    17: "uint16",
+}
+"""LiteRtElementType: those whose values all take as many bytes."""
+
+UNSERVED = {
+    5: "string",
+    8: "complex64",
+    12: "complex128",
+    14: "resource",
+    15: "variant",
+    18: "int4",
+    19: "bfloat16",
+    20: "int2",
+    21: "uint4",
+}
+"""The other ones that have a name."""
+
 _STATUS = {
     1: "invalid argument",
     2: "out of memory",

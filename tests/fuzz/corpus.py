@@ -12,6 +12,7 @@ from typing import Any
 
 from PIL import Image
 
+_BYTES = "application/octet-stream"
 _FORM = "multipart/form-data; boundary=here"
 
 
@@ -31,7 +32,13 @@ def corpus(model: str) -> list[Call]:
     base, open_base = f"/v1/models/{model}", f"/v2/models/{model}"
     reads = ["/ping", "/openapi.json", base, f"{base}/versions/1", f"{base}/metadata"]
     reads += ["/v2", "/v2/health/live", "/v2/health/ready", open_base, f"{open_base}/ready"]
-    bodies = {"several": _several, "quantized": _quantized, "picture": _picture, "number": _number}
+    bodies = {
+        "several": _several,
+        "quantized": _quantized,
+        "picture": _picture,
+        "number": _number,
+        "table": _table,
+    }
     sent = bodies[model](base, open_base)
     packed = [
         Call(
@@ -101,6 +108,17 @@ def _number(base: str, open_base: str) -> list[Call]:
     ]
 
 
+def _table(base: str, open_base: str) -> list[Call]:
+    """Whole numbers from 0 to 3, where any fits the signature."""
+    ids = {"name": "ids", "shape": [2], "datatype": "INT32", "data": [0, 3]}
+    return [
+        _json(f"{base}:predict", {"instances": [0, 1, 3]}),
+        _json(f"{base}:predict", {"inputs": [2]}),
+        _json(f"{open_base}/infer", {"inputs": [ids]}),
+        Call("POST", f"{base}:predict", struct.pack("<i", 1), {"content-type": _BYTES}),
+    ]
+
+
 def _picture(base: str, open_base: str) -> list[Call]:
     """A picture in, labels out."""
     files = {kind: _draw(kind) for kind in ("PNG", "JPEG", "WEBP")}
@@ -135,7 +153,7 @@ def _json(path: str, document: object) -> Call:
 def _binary(path: str, document: object, tail: bytes) -> Call:
     head = json.dumps(document).encode()
     headers = {"inference-header-content-length": str(len(head))}
-    return Call("POST", path, head + tail, {"content-type": "application/octet-stream", **headers})
+    return Call("POST", path, head + tail, {"content-type": _BYTES, **headers})
 
 
 def _tensors(path: str, data: bytes, shape: tuple[int, ...]) -> list[Call]:
@@ -146,7 +164,7 @@ def _tensors(path: str, data: bytes, shape: tuple[int, ...]) -> list[Call]:
     return [
         Call("POST", path, data, {"content-type": kind, "accept": kind}, query)
         for kind, data, query in (
-            ("application/octet-stream", data, "shape=" + dims.replace(" ", "")),
+            (_BYTES, data, "shape=" + dims.replace(" ", "")),
             ("application/x-npy", file, ""),
         )
     ]

@@ -1,11 +1,11 @@
-"""Four models of a few hundred bytes each that between them take every kind of input there is."""
+"""Five models of a few hundred bytes each that between them take every kind of input there is."""
 
 from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
 
-from tests.handler.tiny import Port, Step, write_model, write_three
+from tests.handler.tiny import Port, Step, write_model, write_table, write_three
 
 PIXELS = (-1, 8, 8, 1)
 
@@ -40,11 +40,12 @@ def write_models(folder: Path) -> dict[str, dict[str, str]]:
         steps=(Step("LOGISTIC", ("x",), "y"),),
         name="number",
     )
+    table = write_table(folder / "table", name="table")
     spec = importlib.util.find_spec("ai_edge_litert")
     assert spec is not None
     assert spec.submodule_search_locations is not None
     library = str(Path(spec.submodule_search_locations[0], "libLiteRt.so"))
     return {
         made.name: {"MODEL_DIR": str(made), "LITERT_LIBRARY": library}
-        for made in (several, quantized, picture, number)
+        for made in (several, quantized, picture, number, table)
     }

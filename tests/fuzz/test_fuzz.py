@@ -16,7 +16,7 @@ from tests.fuzz.wire import fuzz_wire, server
 if TYPE_CHECKING:
     from pathlib import Path
 
-MODELS = ("several", "quantized", "picture", "number")
+MODELS = ("several", "quantized", "picture", "number", "table")
 EVENTS = 3_000
 CONNECTIONS = 300
 SEED = 66

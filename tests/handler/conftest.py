@@ -15,7 +15,7 @@ from handler.messages import Request, Response
 from handler.server.dispatcher import Client, Dispatcher
 from handler.service import Service, open_service
 from tests.handler.serving import Listener, Serving, serving
-from tests.handler.tiny import Port, Step, write_model, write_three
+from tests.handler.tiny import Port, Step, write_model, write_table, write_three
 
 PROJECT = Path(__file__).parents[2]
 EVENTS = PROJECT / "tests" / "events"
@@ -90,6 +90,12 @@ def listener(digits_service: Service) -> Iterator[Listener]:
 
     with serving(digits_service, kind=Noting) as server:
         yield Listener(server, bodies)
+
+
+@pytest.fixture(scope="session")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a model that looks numbers of rows up, 0 to 3."""
+    return write_table(tmp_path_factory.mktemp("table"))
 
 
 @pytest.fixture(scope="session")

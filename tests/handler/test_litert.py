@@ -80,6 +80,26 @@ def test_shapes_that_clash_are_the_clients_fault_and_leave_no_trace(
     assert (200, [[4.0, 6.0]]) == (status, answer["outputs"]["sum"])
 
 
+@pytest.mark.parametrize("before", [[0, 1], [0]], ids=["new shape", "same shape"])
+@pytest.mark.parametrize("number", [4, -1])
+def test_an_index_outside_a_table_is_the_clients_fault(
+    table: Path,
+    open_model: Callable[[Path], Service],
+    post: Callable[[Service, object], tuple[int, dict[str, Any]]],
+    before: list[int],
+    number: int,
+) -> None:
+    """Numbers that the model itself refuses are a 400 that names them; the next call works."""
+    service = open_model(table)
+    post(service, {"inputs": before})
+
+    status, answer = post(service, {"inputs": [number]})
+
+    assert 400 == status
+    assert f"'ids' int32 [1] from {number} to {number}" in answer["error"]
+    assert (200, {"outputs": [[6.0, 7.0]]}) == post(service, {"inputs": [3]})
+
+
 def test_quantized_tensors_are_floats_outside(
     quantized: Path,
     open_model: Callable[[Path], Service],

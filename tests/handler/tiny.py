@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import struct
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,7 @@ class Port:
     dtype: str
     shape: tuple[int, ...]
     quantization: tuple[float, int] | None = None
+    values: bytes | None = None  # of one that is in the file
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class Graph:
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     steps: tuple[Step, ...]
+    constants: tuple[Port, ...] = ()
 
     def describe(self) -> dict[str, Any]:
         """Its entry in model.json."""
@@ -66,11 +69,12 @@ def write_model(
     outputs: tuple[Port, ...],
     steps: tuple[Step, ...],
     others: tuple[Graph, ...] = (),
+    constants: tuple[Port, ...] = (),
     **extra: Any,
 ) -> Path:
     """Write model.tflite and model.json into a folder, and give the folder back."""
     folder.mkdir(parents=True, exist_ok=True)
-    graph = Graph("serving_default", inputs, outputs, steps)
+    graph = Graph("serving_default", inputs, outputs, steps, constants)
     data = _flatbuffer((graph, *others))
     (folder / "model.tflite").write_bytes(data)
     document = {
@@ -109,6 +113,18 @@ def write_three(folder: Path, **extra: Any) -> Path:
     )
 
 
+def write_table(folder: Path, **extra: Any) -> Path:
+    """Looks numbers of rows up in a table of four: 0, 1 and 2, 3 and 4, 5 and 6, 7."""
+    return write_model(
+        folder,
+        inputs=(Port("ids", "int32", (-1,)),),
+        outputs=(Port("rows", "float32", (-1, 2)),),
+        steps=(Step("EMBEDDING_LOOKUP", ("ids", "table"), "rows"),),
+        constants=(Port("table", "float32", (4, 2), values=struct.pack("<8f", *range(8))),),
+        **extra,
+    )
+
+
 def _entry(port: Port) -> dict[str, Any]:
     entry: dict[str, Any] = {"name": port.name, "dtype": port.dtype, "shape": list(port.shape)}
     if port.quantization is not None:
@@ -130,11 +146,11 @@ def _flatbuffer(graphs: tuple[Graph, ...]) -> bytes:
 
 
 def _subgraph(graph: Graph, model: Any) -> Any:
-    ports = (*graph.inputs, *graph.outputs)
+    ports = _ports(graph)
     index = _index(graph)
     made = schema.SubGraphT()
     made.name = graph.name
-    made.tensors = [_tensor(port) for port in ports]
+    made.tensors = [_tensor(port, model) for port in ports]
     made.inputs = [index[port.name] for port in graph.inputs]
     made.outputs = [index[port.name] for port in graph.outputs]
     made.operators = []
@@ -172,11 +188,20 @@ def _signature(graph: Graph, number: int) -> Any:
 
 
 def _index(graph: Graph) -> dict[str, int]:
-    return {port.name: number for number, port in enumerate((*graph.inputs, *graph.outputs))}
+    return {port.name: number for number, port in enumerate(_ports(graph))}
 
 
-def _tensor(port: Port) -> Any:
+def _ports(graph: Graph) -> tuple[Port, ...]:
+    return (*graph.inputs, *graph.outputs, *graph.constants)
+
+
+def _tensor(port: Port, model: Any) -> Any:
     tensor = schema.TensorT()
+    if port.values is not None:
+        buffer = schema.BufferT()
+        buffer.data = list(port.values)
+        tensor.buffer = len(model.buffers)
+        model.buffers.append(buffer)
     tensor.name = port.name
     tensor.type = TYPES[port.dtype]
     tensor.shape = [max(size, 1) for size in port.shape]
