@@ -19,7 +19,8 @@ from handler.model_file import map_model  # noqa: E402
 # A large model is hashed while everything else is imported.
 FILE = map_model(os.environ) if os.environ.get("MODEL_BACKEND", "litert") == "litert" else None
 
-from handler.errors import BadRequestError  # noqa: E402
+from handler.errors import BadRequestError, RequestError, TooLargeError  # noqa: E402
+from handler.messages import MAX_BINARY_BYTES  # noqa: E402
 from handler.service import Request, Response, open_service  # noqa: E402
 
 TYPE_CHECKING = False
@@ -47,6 +48,8 @@ def read_event(
 
     Raises:
         BadRequestError: The event is of another kind, or its body is marked as base64 and is not.
+        TooLargeError: The body came as base64 of more than `MAX_BINARY_BYTES`. Lambda itself ends
+            little above that, with an answer that is not ours.
     """
     if event.get("version") != "2.0" or "rawPath" not in event:
         raise BadRequestError(_FOREIGN)
@@ -62,6 +65,11 @@ def read_event(
         path = unquote(path)
     text = event.get("body") or ""
     if event.get("isBase64Encoded"):
+        if len(text) > 4 * MAX_BINARY_BYTES // 3:
+            raise TooLargeError(
+                f"the body has {3 * len(text) // 4} bytes, at most {MAX_BINARY_BYTES} are taken that "
+                "come as base64 (whatever is no text, or compressed)"
+            )
         from handler import base64_body  # JSON never needs it
 
         try:
@@ -95,7 +103,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, object]:
     deadline = None if left is None else monotonic() + left() / 1000
     try:
         request = read_event(event, getattr(context, "aws_request_id", ""), deadline)
-    except BadRequestError as error:
+    except RequestError as error:
         return write_answer(SERVICE.refuse(error))
     except (AttributeError, KeyError, TypeError):
         # Whoever invokes the function without the gateway may send anything.

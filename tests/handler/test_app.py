@@ -219,6 +219,22 @@ def test_the_body_has_a_cap(app: ModuleType, load_event: LoadEvent) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("size", "status", "said"),
+    [(4_500_000, 400, "4500000 bytes"), (4_500_003, 413, "at most 4500000 are taken that come as")],
+)
+def test_bytes_have_a_lower_cap(
+    app: ModuleType, load_event: LoadEvent, size: int, status: int, said: str
+) -> None:
+    """Base64 takes four bytes for three of Lambda's 6 MB: more than 4.5 MB get our own 413, too."""
+    event = {**load_event("predict"), "isBase64Encoded": True, "body": "AAAA" * (size // 3)}
+    event["headers"] = {"content-type": "application/octet-stream"}
+
+    got, answer = _answer(app, event)
+
+    assert (status, True) == (got, said in answer["error"])
+
+
 def test_the_same_model_answers_every_event(
     app: ModuleType, load_event: LoadEvent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
