@@ -67,8 +67,8 @@ def read_event(
     if event.get("isBase64Encoded"):
         if len(text) > 4 * MAX_BINARY_BYTES // 3:
             raise TooLargeError(
-                f"the body has {3 * len(text) // 4} bytes, at most {MAX_BINARY_BYTES} are taken that "
-                "come as base64 (whatever is no text, or compressed)"
+                f"the body has {3 * len(text) // 4} bytes, at most {MAX_BINARY_BYTES} are taken "
+                "that come as base64 (whatever is no text, or compressed)"
             )
         from handler import base64_body  # JSON never needs it
 
