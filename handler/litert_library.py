@@ -159,7 +159,11 @@ class Library:
                 for name, arguments in _CALLS.items()
             }
         except OSError as error:
-            raise LiteRtError(f"cannot use {path}: {error}; LITERT_LIBRARY names it") from error
+            reason = str(error).removeprefix(f"{path}: ")
+            raise LiteRtError(
+                f"cannot use {path}: {reason}; LITERT_LIBRARY names libLiteRt.so, which is in the "
+                "package ai_edge_litert"
+            ) from error
 
     def call(self, name: str, *arguments: Any) -> None:  # noqa: ANN401 - C's
         """Call a function, named without its LiteRt prefix.

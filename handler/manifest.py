@@ -140,7 +140,10 @@ def read_manifest(directory: str) -> Manifest:
         with open(path, "rb") as file:  # noqa: PTH123 - same
             document = json.load(file)
     except (OSError, ValueError) as error:
-        raise StartupError(f"cannot read {path}: {error}; MODEL_DIR names its folder") from error
+        reason = getattr(error, "strerror", None) or error
+        raise StartupError(
+            f"cannot read {path}: {reason}; MODEL_DIR names the folder that convert wrote"
+        ) from error
     if not isinstance(document, dict):
         raise StartupError(f"{path} holds a {type(document).__name__}, expected an object")
     return Manifest(document)

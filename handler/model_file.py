@@ -65,7 +65,8 @@ class ModelFile:
             self._thread.join()
         if self._error is not None:
             raise StartupError(
-                f"cannot read {self._path}: {self._error}; MODEL_DIR names its folder"
+                f"cannot read {self._path}: {self._error.strerror or self._error}; "
+                "MODEL_DIR names the folder that convert wrote"
             ) from self._error
         if self._digest != expected:
             raise StartupError(

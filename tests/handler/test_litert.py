@@ -146,7 +146,7 @@ def test_a_signature_the_file_lacks_is_named(tiny: Path, library: str) -> None:
 
 def test_a_library_that_is_not_there_fails_the_start(tiny: Path) -> None:
     """A wrong LITERT_LIBRARY is an init failure that names the setting."""
-    with pytest.raises(StartupError, match="LITERT_LIBRARY names it"):
+    with pytest.raises(StartupError, match="LITERT_LIBRARY names libLiteRt"):
         open_service({"MODEL_DIR": str(tiny), "LITERT_LIBRARY": "/nowhere/libLiteRt.so"})
 
 
