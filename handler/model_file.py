@@ -37,7 +37,7 @@ class ModelFile:
     def __init__(self, path: str) -> None:
         self._path = path
         self._digest = ""
-        self._error: Exception | None = None
+        self._error: OSError | None = None
         self._thread: Thread | None = None
         try:
             with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - pathlib costs 4 ms
