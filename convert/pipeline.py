@@ -8,7 +8,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from convert import answers, bases, data, golden, judge, plot, request, score, trial
+from convert import answers, bases, data, golden, independence, judge, plot, request, score, trial
 from convert.card import Card
 from convert.choose import choose
 from convert.data import Examples
@@ -95,11 +95,11 @@ def convert(asked: Request, scratch: Path, say: Say) -> dict[str, bytes]:
     content = (folder / f"{chosen}.tflite").read_bytes()
     say(f"chosen: {chosen}")
     with quiet():
-        question = golden.make(content, source.signature, _real(judging))
+        described = _describe(asked, source, chosen, content, _real(judging))
     picture = report.to_picture(chosen)
     files = {
         "model.tflite": content,
-        "model.json": _as_json(_describe(asked, source, chosen, content, question)),
+        "model.json": _as_json(described),
         "report.json": _as_json(report.to_json(chosen)),
         "report.md": report.to_markdown(chosen).encode(),
     }
@@ -197,7 +197,7 @@ def _describe(
     source: Source,
     chosen: Recipe,
     content: bytes,
-    question: dict[str, Any] | None,
+    examples: Examples | None,
 ) -> dict[str, Any]:
     about = asked.card
     return {
@@ -205,11 +205,13 @@ def _describe(
         "name": about.name,
         "sha256": hashlib.sha256(content).hexdigest(),
         "recipe": chosen,
-        "signature": source.signature.to_json(),
-        "other_signatures": [other.to_json() for other in source.others],
+        "signature": independence.describe(content, source.signature, examples),
+        "other_signatures": [
+            independence.describe(content, other, None) for other in source.others
+        ],
         "labels": None if about.labels is None else list(about.labels),
         "picture": None if about.picture is None else about.picture.to_json(),
-        "golden": question,
+        "golden": golden.make(content, source.signature, examples),
         "provenance": {
             "source_sha256": source.sha256,
             "tensorflow": metadata.version("tensorflow"),

@@ -49,6 +49,7 @@ class Signature:
         name: Its key in the file.
         inputs: What it takes.
         outputs: What it gives.
+        independent: Whether convert saw that a row has the same answer whatever is beside it.
 
     Attributes:
         batch: How many rows the file runs at once, where it fixes that: one leading dimension that
@@ -56,12 +57,18 @@ class Signature:
             `client_shape` of each spec says -1. Otherwise 0.
     """
 
-    __slots__ = ("batch", "inputs", "name", "outputs")
+    __slots__ = ("batch", "independent", "inputs", "name", "outputs")
 
     def __init__(
-        self, name: str, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...]
+        self,
+        name: str,
+        inputs: tuple[TensorSpec, ...],
+        outputs: tuple[TensorSpec, ...],
+        *,
+        independent: bool = False,
     ) -> None:
         self.name = name
+        self.independent = independent
         self.inputs = inputs
         self.outputs = outputs
         specs = (*inputs, *outputs)
@@ -152,7 +159,8 @@ def read_manifest(directory: str) -> Manifest:
 def _signature(entry: dict[str, Any]) -> Signature:
     name: str = entry["name"]
     inputs, outputs = (tuple(map(_spec, entry[side])) for side in ("inputs", "outputs"))
-    return Signature(name, inputs, outputs)
+    independent = entry.get("independent_rows", False) is True
+    return Signature(name, inputs, outputs, independent=independent)
 
 
 def _spec(entry: dict[str, Any]) -> TensorSpec:

@@ -42,6 +42,13 @@ def test_other_signatures_pass_through(several: Path, convert: Any) -> None:
     assert several.read_bytes() == (outcome.out / "model.tflite").read_bytes()
 
 
+def test_every_signature_says_whether_its_rows_are_independent(several: Path, convert: Any) -> None:
+    """model.json says of each signature whether its rows may be run in groups."""
+    described = json.loads((convert(several, "--recipe", "float32").out / "model.json").read_text())
+    signatures = (described["signature"], *described["other_signatures"])
+    assert [True, True, True] == [one["independent_rows"] for one in signatures]
+
+
 def test_signature_is_chosen_by_name(several: Path, convert: Any) -> None:
     """--signature makes another one the default."""
     outcome = convert(several, "--recipe", "float32", "--signature", "absolute")

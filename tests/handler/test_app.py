@@ -257,7 +257,7 @@ def test_a_bad_model_fails_the_import(
     """Lambda's initialisation fails with the reason, rather than every request later."""
     monkeypatch.setenv("MODEL_DIR", str(tmp_path))
 
-    with pytest.raises(StartupError, match="MODEL_DIR names its folder"):
+    with pytest.raises(StartupError, match="MODEL_DIR names the folder"):
         importlib.reload(app)
 
 
