@@ -202,8 +202,8 @@ class Model:
             if running and (not new or self._is_planned(call)):
                 spans = ", ".join(f"'{name}' {_span(tensor)}" for name, tensor in sent)
                 raise BadRequestError(
-                    f"the model cannot run on these numbers: {spans}; is one an index outside a "
-                    "table, such as a token beyond the vocabulary?"
+                    f"the model cannot run on this: {spans}; is a number an index outside a table, "
+                    "such as a token beyond the vocabulary, or is it more than memory holds?"
                 ) from error
             if new and any(-1 in port.shape for port in call.inputs):
                 sizes = ", ".join(f"'{name}' {list(tensor.shape)}" for name, tensor in sent)
