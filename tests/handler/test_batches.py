@@ -1,7 +1,10 @@
 """Many rows through a model at once: in groups, which no answer shows."""
 
 import json
+import os
 import struct
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -100,6 +103,40 @@ def test_a_bad_row_far_behind_refuses_them_all(
     assert 400 == status
     assert "from 0 to 4" in answer["error"]
     assert len(runs) > 1
+
+
+_PEAK = """
+import os, sys
+from handler.service import Request, open_service
+
+def peak():
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
+
+service = open_service(os.environ)
+body = bytes(20_000 * 256)
+headers = {"content-type": "application/octet-stream", "accept": "application/octet-stream"}
+before = peak()
+answer = service.answer(Request("POST", "/v1/models/digits:predict", headers, body))
+assert answer.status == 200, answer.body
+assert len(answer.body) == 20_000 * 40
+print((peak() - before) // 1024)
+"""
+
+
+def test_the_largest_request_takes_little_memory(digits: Path, library: str) -> None:
+    """20,000 pictures of digits, 5 MB: 0.4 GB between the layers, if all went through at once."""
+    done = subprocess.run(
+        [sys.executable, "-c", _PEAK],
+        env={**os.environ, "MODEL_DIR": str(digits), "LITERT_LIBRARY": library, "TELEMETRY": "off"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert 0 == done.returncode, done.stderr
+    assert int(done.stdout) < 100
 
 
 @pytest.mark.parametrize(
