@@ -89,20 +89,21 @@ class LiteRtBackend:
 
     def _run(self, tensors: Mapping[str, Tensor], signature: Signature) -> dict[str, Tensor]:
         portion = self._portions.get(signature.name)
-        count = batches.rows(tensors)
-        if portion is None or count <= portion.rows or not batches.agree(tensors):
-            return self._once(tensors, signature)
-        answers = []
-        for rows, group in batches.portions(tensors, portion):
-            begin = perf_counter()
-            answers.append(self._once(group, signature))
-            portion.note(rows, perf_counter() - begin)
-        return batches.join(answers, count)
-
-    def _once(self, tensors: Mapping[str, Tensor], signature: Signature) -> dict[str, Tensor]:
+        if portion is not None and batches.rows(tensors) > portion.rows and batches.agree(tensors):
+            return self._run_groups(tensors, signature, portion)
         with self._lock:
             results = self._model.run(signature.name, tensors)
         return {spec.name: results[spec.name] for spec in signature.outputs}
+
+    def _run_groups(
+        self, tensors: Mapping[str, Tensor], signature: Signature, portion: batches.Portion
+    ) -> dict[str, Tensor]:
+        answers = []
+        for rows, group in batches.portions(tensors, portion):
+            begin = perf_counter()
+            answers.append(self._run(group, signature))
+            portion.note(rows, perf_counter() - begin)
+        return batches.join(answers, batches.rows(tensors))
 
     def close(self) -> None:
         """Free the model."""
