@@ -58,7 +58,7 @@ __all__ = [
     "c_void_p",
 ]
 
-_LAZY, _NOW = 1, 2  # RTLD_*
+_LAZY, _NOW, _NOLOAD = 1, 2, 4  # RTLD_*
 _READ, _WRITE = 1, 2  # PROT_READ, PROT_WRITE
 _PRIVATE, _ANONYMOUS, _NORESERVE = 0x2, 0x20, 0x4000  # MAP_*
 _FAILED = (1 << 64) - 1  # MAP_FAILED
@@ -89,6 +89,7 @@ class Library:
 
     Args:
         path: Its path; None for what the process has loaded already, C's own library among it.
+        present: Take it only if the process has loaded it already.
 
     Raises:
         OSError: It cannot be loaded.
@@ -96,7 +97,7 @@ class Library:
 
     __slots__ = ("_handle",)
 
-    def __init__(self, path: str | None = None) -> None:
+    def __init__(self, path: str | None = None, *, present: bool = False) -> None:
         if path is None:
             self._handle = dlopen(None, _NOW)  # type: ignore[arg-type] # C's NULL
             return
@@ -104,9 +105,9 @@ class Library:
         # Not Python's, which looks up all that LiteRT may ever call: 0.25 of 0.9 ms.
         load = process.function("dlopen", (c_char_p, c_int), c_void_p)
         reason = process.function("dlerror", (), c_char_p)  # before: to look it up clears it
-        self._handle = load(path.encode(), _LAZY)
+        self._handle = load(path.encode(), _LAZY | (_NOLOAD if present else 0))
         if not self._handle:
-            raise OSError(reason().decode())
+            raise OSError((reason() or b"it is not loaded").decode())
 
     def address(self, name: str) -> int:
         """Where a function is.
