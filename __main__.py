@@ -63,6 +63,7 @@ function = PredictionFunction(
         snap_start=settings.function.snap_start,
         threads=settings.function.threads,
         telemetry=settings.function.telemetry,
+        tracing=settings.function.tracing,
     ),
 )
 

@@ -30,6 +30,7 @@ class PredictionFunctionArgs:
         snap_start: Whether versions start from a snapshot.
         threads: Of one prediction, with backend litert; 0 for one per whole core.
         telemetry: metrics, log or off.
+        tracing: Whether X-Ray records requests.
     """
 
     function_name: str
@@ -47,6 +48,7 @@ class PredictionFunctionArgs:
     snap_start: bool = False
     threads: int = 0
     telemetry: str = "metrics"
+    tracing: bool = False
 
 
 class PredictionFunction(pulumi.ComponentResource):
@@ -88,7 +90,7 @@ class PredictionFunction(pulumi.ComponentResource):
             name,
             name="prediction",
             role=role.name,
-            policy=iam.function_policy(logs.arn, args.endpoint_arn),
+            policy=iam.function_policy(logs.arn, args.endpoint_arn, tracing=args.tracing),
             opts=child,
         )
         function = aws.lambda_.Function(
@@ -103,7 +105,8 @@ class PredictionFunction(pulumi.ComponentResource):
             ephemeral_storage={"size": args.ephemeral_storage},
             environment={"variables": _environment(args)},
             logging_config={"log_format": "JSON", "log_group": logs.name},
-            tracing_config={"mode": "Active"},
+            # Said even when off: a function that traced before would go on, were it left out.
+            tracing_config={"mode": "Active" if args.tracing else "PassThrough"},
             snap_start={"apply_on": "PublishedVersions"} if args.snap_start else None,
             publish=True,
             # The policy is not an argument, and without it the first calls could not log.

@@ -14,7 +14,7 @@ def assumed_by(service: str) -> str:
 
 
 def function_policy(
-    log_group_arn: pulumi.Input[str], endpoint_arn: pulumi.Input[str] | None
+    log_group_arn: pulumi.Input[str], endpoint_arn: pulumi.Input[str] | None, *, tracing: bool
 ) -> pulumi.Output[str]:
     """What the function may do: write its own log group, trace, and call its one endpoint."""
 
@@ -27,13 +27,16 @@ def function_policy(
                 "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
                 "Resource": f"{log_group.removesuffix(':*')}:*",
             },
-            {
-                "Effect": "Allow",
-                "Action": ["xray:PutTraceSegments", "xray:PutTelemetryRecords"],
-                "Sid": "AnyBecauseXrayHasNoResources",
-                "Resource": "*",
-            },
         ]
+        if tracing:
+            statements.append(
+                {
+                    "Effect": "Allow",
+                    "Action": ["xray:PutTraceSegments", "xray:PutTelemetryRecords"],
+                    "Sid": "AnyBecauseXrayHasNoResources",
+                    "Resource": "*",
+                }
+            )
         if endpoint is not None:
             statements.append(
                 {"Effect": "Allow", "Action": "sagemaker:InvokeEndpoint", "Resource": endpoint}

@@ -98,6 +98,8 @@ class FunctionSettings:
     snap_start: bool = False
     threads: int = 0
     telemetry: str = Telemetry.METRICS.value
+    # Traces cost several times what the predictions do; whoever wants them asks.
+    tracing: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

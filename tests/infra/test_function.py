@@ -30,7 +30,7 @@ def statements(deployment: Any) -> list[dict[str, Any]]:
 
 
 def test_defaults(make: Any) -> None:
-    """By default: one core, 28 s, JSON logs in our own group, traces, and published versions."""
+    """By default: one core, 28 s, JSON logs in our own group, no traces, and published versions."""
     assert {
         "name": "digits",
         "packageType": "Image",
@@ -42,7 +42,7 @@ def test_defaults(make: Any) -> None:
         "ephemeralStorage": {"size": 512},
         "environment": {"variables": {"MODEL_BACKEND": "litert", "TELEMETRY": "metrics"}},
         "loggingConfig": {"logFormat": "JSON", "logGroup": "/aws/lambda/digits"},
-        "tracingConfig": {"mode": "Active"},
+        "tracingConfig": {"mode": "PassThrough"},
         "publish": True,
     } == make().cloud.one("Function")
 
@@ -69,11 +69,21 @@ def test_grants_come_first(make: Any) -> None:
 
 
 def test_least_privilege(make: Any) -> None:
-    """The role writes its own log group's streams and traces, and may do nothing else."""
-    assert [
-        ("logs:CreateLogStream logs:PutLogEvents", f"{LOGS}:*"),
-        ("xray:PutTraceSegments xray:PutTelemetryRecords", "*"),
-    ] == [(" ".join(entry["Action"]), entry["Resource"]) for entry in statements(make())]
+    """The role writes its own log group's streams, and may do nothing else."""
+    assert [("logs:CreateLogStream logs:PutLogEvents", f"{LOGS}:*")] == [
+        (" ".join(entry["Action"]), entry["Resource"]) for entry in statements(make())
+    ]
+
+
+def test_tracing(make: Any) -> None:
+    """Asked to, X-Ray records requests, and the role may hand it what it recorded."""
+    made = make(tracing=True)
+
+    assert {"mode": "Active"} == made.cloud.one("Function")["tracingConfig"]
+    assert ("xray:PutTraceSegments xray:PutTelemetryRecords", "*") == (
+        " ".join(statements(made)[-1]["Action"]),
+        statements(made)[-1]["Resource"],
+    )
 
 
 def test_role_is_lambda_s(make: Any) -> None:

@@ -89,6 +89,16 @@ def test_function_runs_the_digest(run: Any) -> None:
     assert f"{HOST}/thimble/dev/digits@{DIGEST}" == run().cloud.one("Function")["imageUri"]
 
 
+def test_function_traces_where_it_is_told_to(run: Any) -> None:
+    """Traces are paid for, so a stack has none unless its settings ask."""
+    mode = "PassThrough", "Active"
+
+    assert mode == tuple(
+        run(function={"tracing": tracing}).cloud.one("Function")["tracingConfig"]["mode"]
+        for tracing in (False, True)
+    )
+
+
 def test_api_calls_the_alias(run: Any) -> None:
     """The integration and the permission are about the alias, not the bare function."""
     cloud = run().cloud
