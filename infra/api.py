@@ -160,7 +160,8 @@ class PredictionApi(pulumi.ComponentResource):
             default_route_settings={
                 "throttling_rate_limit": args.throttle_rate,
                 "throttling_burst_limit": args.throttle_burst,
-                "detailed_metrics_enabled": True,
+                # A route's own metrics are paid for; alarms and dashboard read the stage's.
+                "detailed_metrics_enabled": False,
             },
             opts=pulumi.ResourceOptions(parent=self, depends_on=routes),
         )
