@@ -34,6 +34,8 @@ OLD_LINUX = re.compile(r"(public\.ecr\.aws/lambda/|amazon/aws-lambda-)python:3\.
 ORIGIN = re.compile(r"\*|https?://(\*|[A-Za-z0-9.-]+(:\d+)?)")
 # Nobody sits between this machine and itself, so its own issuer needs no certificate.
 OWN_ISSUER = re.compile(r"http://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?(/.*)?")
+# With a path: the function asks for it with `:predict` behind, which no host's name can carry.
+BACKEND_URL = re.compile(r"https?://[^/\s]+/+[^/\s]\S*")
 SERVERLESS_MEMORY = (1024, 2048, 3072, 4096, 5120, 6144)
 UNCHECKED = (
     *("skipCredentialsValidation", "skipRequestingAccountId", "skipMetadataApiCheck"),
@@ -176,10 +178,18 @@ def combinations(
     api: "settings.ApiSettings",
 ) -> Iterator[str]:
     """Settings that are each fine and impossible together."""
-    if backend == "http" and not re.fullmatch(r"https?://[^/\s]+(/\S*)?", backend_url):
+    unwelcome = [mark for mark in "@?#" if mark in backend_url]
+    if unwelcome:
+        # Without the value: what stands there is often a password or a key.
         yield (
-            f"backend is http and backendUrl is {backend_url!r}; expected the server's address, "
-            "such as https://models.example.com"
+            f"backendUrl holds {' and '.join(map(repr, unwelcome))}; the function sends no user, "
+            "password, query or fragment along, and the state would keep them in clear: expected "
+            "an address without them, such as https://models.example.com/v1/models/digits"
+        )
+    elif backend == "http" and not BACKEND_URL.fullmatch(backend_url):
+        yield (
+            f"backend is http and backendUrl is {backend_url!r}; expected the address that "
+            "':predict' is put behind, such as https://models.example.com/v1/models/digits"
         )
     if backend != "http" and backend_url:
         yield (

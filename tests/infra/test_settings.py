@@ -201,6 +201,10 @@ def test_values_out_of_range(own: dict[str, Any], expected: str) -> None:
     [
         ({"backend": "http"}, "backend is http and backendUrl is ''"),
         ({"backend": "http", "backendUrl": "https://"}, "backendUrl is 'https://'; expected"),
+        (
+            {"backend": "http", "backendUrl": "https://a.example/"},
+            "expected the address that ':predict' is put behind",
+        ),
         ({"backendUrl": "https://a.example"}, "backendUrl is set and backend is litert"),
         ({"api": {"auth": "jwt"}}, "api.jwtIssuer is ''"),
         (
@@ -250,6 +254,24 @@ def test_values_out_of_range(own: dict[str, Any], expected: str) -> None:
 def test_impossible_together(own: dict[str, Any], expected: str) -> None:
     """Settings that are each fine and impossible together are refused."""
     assert expected in fault(**own)
+
+
+@pytest.mark.parametrize("backend", ["http", "litert"])
+@pytest.mark.parametrize(
+    ("url", "marks"),
+    [
+        ("https://me:hush@a.example/v1/models/digits", "'@'"),
+        ("https://a.example/v1/models/digits?key=hush", "'?'"),
+        ("https://a.example/v1/models/digits#hush", "'#'"),
+        ("me:hush@a.example?hush", "'@' and '?'"),
+    ],
+)
+def test_backend_url_without_secrets(backend: str, url: str, marks: str) -> None:
+    """What the function would not send and the state would keep is refused, and not repeated."""
+    message = fault(backend=backend, backendUrl=url)
+
+    assert f"backendUrl holds {marks}; the function sends no user, password" in message
+    assert "hush" not in message
 
 
 def test_backend_is_typed() -> None:
