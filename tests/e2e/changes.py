@@ -10,6 +10,7 @@ import platform
 from dataclasses import dataclass, field
 
 OTHER_DIGEST = "sha256:" + "d" * 64
+SERVER = "https://models.example/v1/models/digits"
 HERE, ELSEWHERE = ("arm64", "x86_64") if platform.machine() == "aarch64" else ("x86_64", "arm64")
 
 
@@ -124,7 +125,7 @@ EVERYTHING = {
 }
 # In the order in which the other stack goes through them.
 BASES = {
-    "http": {**EVERYTHING, "backend": "http", "backendUrl": "http://127.0.0.1:9"},
+    "http": {**EVERYTHING, "backend": "http", "backendUrl": "http://127.0.0.1:9/v1/models/digits"},
     "serverless": {**EVERYTHING, "backend": "sagemaker"},
     "instances": {**EVERYTHING, "backend": "sagemaker", "endpoint.kind": "instances"},
 }
@@ -139,35 +140,21 @@ CASES = [
     Case(key="model", value="models/renamed", changes=RENAMED),
     Case(key="model", value="models/absent", error="no model card at models/absent/model.yaml"),
     Case(
-        key="recipe",
-        value="float32",
-        changes=["update OptimizedModel model: recipe", *NEW_IMAGE],
+        key="recipe", value="float32", changes=["update OptimizedModel model: recipe", *NEW_IMAGE]
     ),
     Case(key="backend", value="http", error="backendUrl is ''"),
     Case(
-        key="backend",
-        value="http",
-        also={"backendUrl": "https://models.example"},
-        changes=new_version("environment"),
+        key="backend", value="http", also={"backendUrl": SERVER}, changes=new_version("environment")
     ),
     # Calling the endpoint is a right that the function's role gets.
     Case(
         key="backend",
         value="sagemaker",
         also={"function.architecture": "host"},
-        changes=[
-            *ENDPOINT,
-            "update RolePolicy prediction: policy",
-            *new_version("environment"),
-        ],
+        changes=[*ENDPOINT, "update RolePolicy prediction: policy", *new_version("environment")],
     ),
-    Case(key="backendUrl", value="https://models.example", error="backend is litert"),
-    Case(
-        key="backendUrl",
-        value="https://models.example",
-        base="http",
-        changes=new_version("environment"),
-    ),
+    Case(key="backendUrl", value=SERVER, error="backend is litert"),
+    Case(key="backendUrl", value=SERVER, base="http", changes=new_version("environment")),
     # The API is protected as well, which is Pulumi's own business and no step.
     Case(key="protect", value="true", changes=["update Repository model: forceDelete"]),
     Case(key="image.baseImage", value="example.com/lambda/python:3.11", changes=NEW_IMAGE),
@@ -189,11 +176,7 @@ CASES = [
     Case(key="image.promoteFrom", value="local", error="this very stack"),
     # What is built stays as it is: only what is served changes.
     Case(key="image.digest", value=OTHER_DIGEST, changes=new_version("imageUri")),
-    Case(
-        key="image.keepReleases",
-        value="10",
-        changes=["update LifecyclePolicy model: policy"],
-    ),
+    Case(key="image.keepReleases", value="10", changes=["update LifecyclePolicy model: policy"]),
     Case(
         key="image.sharedWith",
         value='["333333333333"]',
@@ -208,11 +191,7 @@ CASES = [
     ),
     # What `host` means, said outright.
     Case(key="function.architecture", value=HERE),
-    Case(
-        key="function.ephemeralStorage",
-        value="1024",
-        changes=new_version("ephemeralStorage"),
-    ),
+    Case(key="function.ephemeralStorage", value="1024", changes=new_version("ephemeralStorage")),
     # The function's and the API's; with backend sagemaker, the endpoint's too.
     Case(key="function.logRetention", value="7", changes=[RETENTION, RETENTION]),
     Case(
@@ -261,6 +240,12 @@ CASES = [
             *new_version("environment"),
         ],
     ),
+    # Handing X-Ray what was recorded is a right that the function's role gets.
+    Case(
+        key="function.tracing",
+        value="true",
+        changes=["update RolePolicy prediction: policy", *new_version("tracingConfig")],
+    ),
     Case(
         key="api.auth",
         value="iam",
@@ -303,19 +288,13 @@ CASES = [
     Case(
         key="api.corsOrigins",
         value='["https://example.com"]',
-        changes=[
-            "update Api prediction: corsConfiguration",
-            "create Route prediction-preflight",
-        ],
+        changes=["update Api prediction: corsConfiguration", "create Route prediction-preflight"],
     ),
     Case(
         key="api.corsOrigins",
         value="[]",
         base="http",
-        changes=[
-            "update Api prediction: corsConfiguration",
-            "delete Route prediction-preflight",
-        ],
+        changes=["update Api prediction: corsConfiguration", "delete Route prediction-preflight"],
     ),
     # Without an endpoint, nothing of it says anything.
     Case(key="endpoint.kind", value="instances"),
@@ -371,9 +350,7 @@ CASES = [
     ),
     Case(key="endpoint.memory", value="4096", base="instances"),
     Case(
-        key="watch.email",
-        value="somebody@example.com",
-        changes=["create TopicSubscription watch"],
+        key="watch.email", value="somebody@example.com", changes=["create TopicSubscription watch"]
     ),
     Case(
         key="watch.email",
