@@ -3,11 +3,10 @@
 Checked here, in preview, because AWS would refuse the same values minutes later and one at a time.
 """
 
-import json
 import math
 import re
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from infra import base
 
@@ -37,10 +36,6 @@ OWN_ISSUER = re.compile(r"http://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?(/.*)?")
 # With a path: the function asks for it with `:predict` behind, which no host's name can carry.
 BACKEND_URL = re.compile(r"https?://[^/\s]+/+[^/\s]\S*")
 SERVERLESS_MEMORY = (1024, 2048, 3072, 4096, 5120, 6144)
-UNCHECKED = (
-    *("skipCredentialsValidation", "skipRequestingAccountId", "skipMetadataApiCheck"),
-    "s3UsePathStyle",
-)
 
 
 def is_local(stack: str) -> bool:
@@ -263,67 +258,6 @@ def hardware(
             f"{function.architecture}; both run the same image: choose "
             f"{'a Graviton type such as ml.c6g.large' if arm else 'a type such as ml.c6i.large'}"
         )
-
-
-def stage(stack: str, auth: str, architecture: str, promote_from: str) -> Iterator[str]:
-    """What only a local stack may do, and what no stack may."""
-    if auth == "none" and not is_local(stack):
-        yield (
-            f"api.auth is none and the stack is {stack}; an open API is for the local stack: set "
-            "api.auth to iam or jwt"
-        )
-    if architecture == "host" and not is_local(stack):
-        yield (
-            f"function.architecture is host and the stack is {stack}; who runs the program must "
-            "not decide what is deployed: set it to arm64 or x86_64"
-        )
-    if promote_from == stack:
-        yield f"image.promoteFrom is {promote_from!r}, this very stack; name the stage before it"
-
-
-def cloud(stack: str, config: Mapping[str, Any]) -> Iterator[str]:
-    """A real stack reaches one named account; an emulator is for local stacks."""
-    if is_local(stack):
-        return
-    accounts = config.get("aws:allowedAccountIds")
-    if not _accounts(accounts):
-        yield (
-            f"aws:allowedAccountIds is {accounts!r}; expected the one account this stack may "
-            f'touch, such as ["111111111111"] (Pulumi.{stack}.yaml)'
-        )
-    for key in ("endpoints", *UNCHECKED):
-        if f"aws:{key}" in config:
-            yield f"aws:{key} is set and the stack is {stack}; emulator settings are for `local`"
-
-
-def names(stack: str, model: str) -> Iterator[str]:
-    """The longest name AWS gets is the role's and the function's: 64 characters."""
-    name = f"thimble-{stack}-{model}"
-    if not re.fullmatch(r"[A-Za-z0-9]+([_-][A-Za-z0-9]+)*", stack):
-        yield (
-            f"the stack is called {stack!r}; AWS's names take letters and digits, with single "
-            "hyphens or underscores between them: pulumi stack rename"
-        )
-    if not re.search(r"[A-Za-z0-9]", model):
-        yield f"the card's name is {model!r}; ECR wants at least one letter or digit in it"
-    if len(name) > 64:  # noqa: PLR2004 (IAM's and Lambda's figure)
-        yield (
-            f"the function would be called {name!r}, {len(name)} characters; AWS takes 64: "
-            "shorten the card's name or the stack's"
-        )
-
-
-def _accounts(value: object) -> bool:
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except ValueError:
-            return False
-    return (
-        isinstance(value, list)
-        and bool(value)
-        and all(ACCOUNT.fullmatch(str(account)) for account in value)
-    )
 
 
 def _between(key: str, value: int, low: int, high: int, unit: str = "") -> Iterator[str]:

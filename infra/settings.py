@@ -13,7 +13,7 @@ from typing import Any
 import pulumi
 from pulumi.runtime import config as runtime
 
-from infra import limits
+from infra import limits, stage
 from infra.card import Card
 from infra.config import nested, read_area
 from infra.errors import CardError, SettingsError
@@ -217,9 +217,9 @@ class Settings:
             limits.combinations(top.backend, top.backend_url, function, api),
             limits.issuer(stack, api),
             limits.hardware(top.backend, image, function, endpoint),
-            limits.stage(stack, api.auth, function.architecture, image.promote_from),
-            limits.cloud(stack, config),
-            limits.names(stack, card.name) if card else (),
+            stage.rights(stack, api.auth, function.architecture, image.promote_from),
+            stage.cloud(stack, config),
+            stage.names(stack, card.name) if card else (),
         ):
             faults.extend(check)
         if faults or card is None:
