@@ -102,4 +102,8 @@ def _list(value: object) -> tuple[str, ...]:
             value = json.loads(value)
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return tuple(value)
-    raise ValueError('a list of texts, such as ["https://example.com"]')
+    items = value if isinstance(value, list) else [value]
+    if value == "" or not all(isinstance(item, str | int | float) for item in items):
+        raise ValueError("a list of texts")
+    # What was meant, written as it should be: without quotes an account is a number.
+    raise ValueError(f"a list of texts: {json.dumps([*map(str, items)])}")
