@@ -31,10 +31,14 @@ SNAPSHOT_PYTHON = 12
 OLD_LINUX = re.compile(r"(public\.ecr\.aws/lambda/|amazon/aws-lambda-)python:3\.(\d|1[01])\b")
 # As browsers send it: no path, not even a slash, or no page would ever match.
 ORIGIN = re.compile(r"\*|https?://(\*|[A-Za-z0-9.-]+(:\d+)?)")
+ISSUER = re.compile(r"https://[A-Za-z0-9.-]+(:\d+)?(/[^\s?#]*)?")
 # Nobody sits between this machine and itself, so its own issuer needs no certificate.
 OWN_ISSUER = re.compile(r"http://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?(/.*)?")
 # With a path: the function asks for it with `:predict` behind, which no host's name can carry.
 BACKEND_URL = re.compile(r"https?://[^/\s]+/+[^/\s]\S*")
+# One address: SNS would refuse anything else, after the rest was deployed.
+EMAIL = re.compile(r"[^\s@,;]+@[^\s@,;.]+(\.[^\s@,;.]+)+")
+INSTANCE_TYPE = re.compile(r"ml\.[a-z]+\d+[a-z0-9-]*\.(medium|\d*x?large)")
 SERVERLESS_MEMORY = (1024, 2048, 3072, 4096, 5120, 6144)
 
 
@@ -141,10 +145,10 @@ def endpoint(endpoint: "settings.EndpointSettings") -> Iterator[str]:
     yield from _between(
         "endpoint.invocationsPerInstance", endpoint.invocations_per_instance, 1, 1_000_000
     )
-    if not endpoint.instance_type.startswith("ml."):
+    if not INSTANCE_TYPE.fullmatch(endpoint.instance_type):
         yield (
-            f"endpoint.instanceType is {endpoint.instance_type!r}; SageMaker's names begin with "
-            "'ml.', such as ml.c6g.large"
+            f"endpoint.instanceType is {endpoint.instance_type!r}; expected 'ml.', a family and a "
+            "size, such as ml.c6g.large"
         )
 
 
@@ -155,8 +159,11 @@ def watch(watch: "settings.WatchSettings") -> Iterator[str]:
     yield from _between("watch.p99Milliseconds", watch.p99_milliseconds, 1, 29_000, "ms")
     yield from _between("watch.serverErrors", watch.server_errors, 1, 1_000_000)
     yield from _between("watch.monthlyBudget", watch.monthly_budget, 0, 1_000_000, "USD")
-    if watch.email and "@" not in watch.email:
-        yield f"watch.email is {watch.email!r}; expected an address, or nothing for no e-mail"
+    if watch.email and not EMAIL.fullmatch(watch.email):
+        yield (
+            f"watch.email is {watch.email!r}; expected one address, such as me@example.com, or "
+            "nothing for no e-mail"
+        )
 
 
 def choices(backend: str, auth: str, kind: str) -> Iterator[str]:
@@ -217,7 +224,7 @@ def combinations(
 
 def issuer(stack: str, api: "settings.ApiSettings") -> Iterator[str]:
     """A token is worth what the keys it is checked against are: fetched where nobody listens in."""
-    if api.auth != "jwt" or api.jwt_issuer.startswith("https://"):
+    if api.auth != "jwt" or ISSUER.fullmatch(api.jwt_issuer):
         return
     if is_local(stack) and OWN_ISSUER.fullmatch(api.jwt_issuer):
         return

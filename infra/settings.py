@@ -217,7 +217,10 @@ class Settings:
             limits.combinations(top.backend, top.backend_url, function, api),
             limits.issuer(stack, api),
             limits.hardware(top.backend, image, function, endpoint),
-            stage.rights(stack, api.auth, function.architecture, image.promote_from),
+            stage.rights(stack, api.auth, function.architecture),
+            stage.promotion(
+                stack, pulumi.get_organization(), pulumi.get_project(), image.promote_from
+            ),
             stage.cloud(stack, config),
             stage.names(stack, card.name) if card else (),
         ):

@@ -10,14 +10,15 @@ from typing import Any
 
 from infra.limits import ACCOUNT, is_local
 
+EMULATED = "000000000000"
 UNCHECKED = (
     *("skipCredentialsValidation", "skipRequestingAccountId", "skipMetadataApiCheck"),
     "s3UsePathStyle",
 )
 
 
-def rights(stack: str, auth: str, architecture: str, promote_from: str) -> Iterator[str]:
-    """What only a local stack may do, and what no stack may."""
+def rights(stack: str, auth: str, architecture: str) -> Iterator[str]:
+    """What only a local stack may do."""
     if auth == "none" and not is_local(stack):
         yield (
             f"api.auth is none and the stack is {stack}; an open API is for the local stack: set "
@@ -28,18 +29,31 @@ def rights(stack: str, auth: str, architecture: str, promote_from: str) -> Itera
             f"function.architecture is host and the stack is {stack}; who runs the program must "
             "not decide what is deployed: set it to arm64 or x86_64"
         )
-    if promote_from == stack:
+
+
+def promotion(stack: str, organization: str, project: str, promote_from: str) -> Iterator[str]:
+    """Nobody waits for his own image; Pulumi takes a stack's name with and without those before."""
+    if promote_from in {stack, f"{organization}/{stack}", f"{organization}/{project}/{stack}"}:
         yield f"image.promoteFrom is {promote_from!r}, this very stack; name the stage before it"
 
 
 def cloud(stack: str, config: Mapping[str, Any]) -> Iterator[str]:
-    """A real stack reaches one named account; an emulator is for local stacks."""
+    """A stack reaches one named account, the local one an emulator's; emulators are for it alone.
+
+    Without the emulator's address at hand, a local stack would open its API in a real account.
+    """
+    given = config.get("aws:allowedAccountIds")
+    accounts = _accounts(given)
     if is_local(stack):
+        if accounts != [EMULATED]:
+            yield (
+                f"aws:allowedAccountIds is {given!r} and the stack is {stack}, which is for an "
+                f'emulator: expected ["{EMULATED}"], its account (Pulumi.{stack}.yaml)'
+            )
         return
-    accounts = config.get("aws:allowedAccountIds")
-    if not _accounts(accounts):
+    if len(accounts) != 1 or not ACCOUNT.fullmatch(accounts[0]):
         yield (
-            f"aws:allowedAccountIds is {accounts!r}; expected the one account this stack may "
+            f"aws:allowedAccountIds is {given!r}; expected the one account this stack may "
             f'touch, such as ["111111111111"] (Pulumi.{stack}.yaml)'
         )
     for key in ("endpoints", *UNCHECKED):
@@ -64,14 +78,11 @@ def names(stack: str, model: str) -> Iterator[str]:
         )
 
 
-def _accounts(value: object) -> bool:
+def _accounts(value: object) -> list[str]:
+    """A setting of the AWS provider's, which the engine hands over as JSON text; empty for none."""
     if isinstance(value, str):
         try:
             value = json.loads(value)
         except ValueError:
-            return False
-    return (
-        isinstance(value, list)
-        and bool(value)
-        and all(ACCOUNT.fullmatch(str(account)) for account in value)
-    )
+            return []
+    return [str(account) for account in value] if isinstance(value, list) else []

@@ -1,14 +1,13 @@
 """The base image by its digest: what is taken, and what is said of a tag."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from infra import base
 from infra.errors import SettingsError
 from infra.settings import Settings
+from tests.infra import told
 
 NAME = "public.ecr.aws/lambda/python:3.13"
 PINNED = f"{NAME}@sha256:{'b' * 64}"
@@ -16,12 +15,7 @@ PINNED = f"{NAME}@sha256:{'b' * 64}"
 
 def read(stack: str, **image: str) -> Settings:
     """The settings of a protected stack that is told this of its image."""
-    given: dict[str, Any] = {
-        "aws:allowedAccountIds": '["111111111111"]',
-        "thimble:protect": "true",
-        "thimble:image": json.dumps(image),
-    }
-    return Settings.from_values(stack, given)
+    return told.read(stack, protect="true", image=image)
 
 
 @pytest.fixture(autouse=True)

@@ -3,12 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+import botocore.session
 import pytest
 import yaml
 
+from infra import limits
 from infra.errors import SettingsError
 from infra.settings import Settings
-from tests.infra.told import REAL, fault, read
+from tests.infra.told import EMULATED, REAL, fault, read
 
 ROOT = Path(__file__).parents[2]
 
@@ -40,9 +42,13 @@ def test_issuer_on_this_machine_only_locally(issuer: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "issuer", ["http://issuer.example", "http://127.0.0.1.example", "127.0.0.1:8080"]
+    "issuer",
+    [
+        *("http://issuer.example", "http://127.0.0.1.example", "127.0.0.1:8080", "https://"),
+        *("https:///realms/me", "https://issuer.example?realm=me", "https://me@issuer.example"),
+    ],
 )
-def test_issuer_elsewhere_needs_https(issuer: str) -> None:
+def test_issuer_elsewhere_needs_an_https_address(issuer: str) -> None:
     """A local stack does not take keys from the network unencrypted, and is told what it may."""
     said = fault("local", api=tokens_of(issuer))
 
@@ -50,14 +56,55 @@ def test_issuer_elsewhere_needs_https(issuer: str) -> None:
     assert repr(issuer) in said
 
 
+@pytest.mark.parametrize("path", ["", "/", "/realms/me", ":8443/oauth2/default"])
+def test_an_issuer_may_have_a_path(path: str) -> None:
+    """As identity providers have; it is compared with a token's letter by letter."""
+    issuer = f"https://issuer.example{path}"
+
+    assert issuer == read(api=tokens_of(issuer)).api.jwt_issuer
+
+
+@pytest.mark.parametrize("email", ["me", "@", "me@", "me@localhost", "a@b.example,c@d.example"])
+def test_watch_tells_one_address(email: str) -> None:
+    """SNS would refuse anything else, when most is deployed."""
+    assert f"watch.email is {email!r}; expected one address" in fault(watch={"email": email})
+
+
+def test_an_address_may_be_any() -> None:
+    """With a label, a subdomain, hyphens."""
+    email = "ml-team+thimble@mail.my-company.example"
+
+    assert email == read(watch={"email": email}).watch.email
+
+
+def test_every_machine_of_sagemaker_is_known() -> None:
+    """What SageMaker takes for an endpoint has a name that the settings take."""
+    api = botocore.session.get_session().get_service_model("sagemaker")
+    machines = api.shape_for("ProductionVariantInstanceType").enum
+
+    assert "ml.c6g.large" in machines
+    assert [] == [name for name in machines if not limits.INSTANCE_TYPE.fullmatch(name)]
+
+
+@pytest.mark.parametrize("name", ["c6g.large", "ml.anything", "ml.c6g", "ml.c6g.big", "ml.c6g.l x"])
+def test_what_is_no_machine(name: str) -> None:
+    """SageMaker would refuse it minutes later."""
+    said = fault(endpoint={"instanceType": name})
+
+    assert f"endpoint.instanceType is {name!r}; expected 'ml.', a family and a size" in said
+
+
 def test_host_architecture_only_locally() -> None:
     """Who runs the program does not decide what a real stack deploys."""
     assert "must not decide what is deployed" in fault("dev", function={"architecture": "host"})
 
 
-@pytest.mark.parametrize("accounts", [None, "[]", '["1234"]', "111111111111"])
+TWO = '["000000000000", "111111111111"]'
+
+
+@pytest.mark.parametrize("accounts", [None, "[]", '["1234"]', "111111111111", TWO])
 def test_real_stack_names_its_account(accounts: str | None) -> None:
-    """A real stack without a proper aws:allowedAccountIds is refused."""
+    """A real stack without a proper aws:allowedAccountIds, of one account, is refused."""
     given = {} if accounts is None else {"aws:allowedAccountIds": accounts}
 
     with pytest.raises(SettingsError, match="expected the one account this stack may touch"):
@@ -77,8 +124,19 @@ def test_emulator_only_locally() -> None:
 
 
 def test_local_stack_may_use_an_emulator() -> None:
-    """The local stack needs no account and may point anywhere."""
-    assert "local" == Settings.from_values("local", {"aws:endpoints": "[{}]"}).stack
+    """The local stack may point anywhere."""
+    assert "local" == Settings.from_values("local", {**EMULATED, "aws:endpoints": "[{}]"}).stack
+
+
+@pytest.mark.parametrize("accounts", [None, "[0]", '["111111111111"]', TWO])
+def test_local_stack_reaches_the_emulators_account_alone(accounts: str | None) -> None:
+    """Its API may be open to everybody, so no real account is among those that it may touch."""
+    given = {} if accounts is None else {"aws:allowedAccountIds": accounts}
+
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_values("local", given)
+
+    assert 'expected ["000000000000"], its account (Pulumi.local.yaml)' in str(caught.value)
 
 
 def test_only_one_stack_is_local() -> None:

@@ -34,6 +34,7 @@ def run(project: Path, deploy: Any, whole_program: Any) -> Any:
         *,
         preview: bool = False,
         dev: dict[str, Any] | None = None,
+        of: str = "organization/thimble/dev",
         **settings: Any,
     ) -> Any:
         given = {f"thimble:{key}": value for key, value in settings.items()}
@@ -41,7 +42,7 @@ def run(project: Path, deploy: Any, whole_program: Any) -> Any:
             whole_program,
             stack=stack,
             config=ACCOUNT | given,
-            stacks={"organization/thimble/dev": dev or DEV},
+            stacks={of: dev or DEV},
             preview=preview,
         )
 
@@ -274,6 +275,20 @@ def test_promotion_by_full_name(run: Any) -> None:
     made = run("staging", image={"promoteFrom": "organization/thimble/dev"})
 
     assert "organization/thimble/dev" == made.cloud.one("StackReference")["name"]
+
+
+@pytest.mark.parametrize("name", ["dev", "organization/dev", "organization/thimble/dev"])
+def test_nobody_promotes_from_himself(run: Any, name: str) -> None:
+    """By whichever of its names a stack is called."""
+    with pytest.raises(SettingsError, match=f"promoteFrom is '{name}', this very stack"):
+        run("dev", image={"promoteFrom": name})
+
+
+def test_a_stack_of_another_project_is_another(run: Any) -> None:
+    """Even one that is called alike."""
+    made = run("dev", image={"promoteFrom": "organization/other/dev"}, of="organization/other/dev")
+
+    assert "organization/other/dev" == made.cloud.one("StackReference")["name"]
 
 
 def test_endpoint_runs_the_same_image(run: Any) -> None:

@@ -9,6 +9,7 @@ from infra.errors import SettingsError
 from infra.settings import Settings
 
 REAL = {"aws:allowedAccountIds": '["111111111111"]'}
+EMULATED = {"aws:allowedAccountIds": '["000000000000"]'}
 
 
 def read(stack: str = "dev", **own: Any) -> Settings:
@@ -17,7 +18,8 @@ def read(stack: str = "dev", **own: Any) -> Settings:
         f"thimble:{key}": value if isinstance(value, str) else json.dumps(value)
         for key, value in own.items()
     }
-    return Settings.from_values(stack, {**REAL, **given})
+    account = EMULATED if stack == "local" else REAL
+    return Settings.from_values(stack, {**account, **given})
 
 
 def fault(stack: str = "dev", **own: Any) -> str:
