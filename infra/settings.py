@@ -221,6 +221,7 @@ class Settings:
             stage.promotion(
                 stack, pulumi.get_organization(), pulumi.get_project(), image.promote_from
             ),
+            stage.credentials(config, image),
             stage.cloud(stack, config),
             stage.names(stack, card.name) if card else (),
         ):

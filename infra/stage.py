@@ -6,10 +6,18 @@ Each function yields one line per broken rule, as those of infra.limits do.
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from infra.limits import ACCOUNT, is_local
 
+if TYPE_CHECKING:
+    from infra import settings
+
+# The AWS provider's own ways to log in, which nothing but the provider follows.
+LOGINS = (
+    *("profile", "assumeRoles", "assumeRoleWithWebIdentity", "accessKey", "secretKey", "token"),
+    *("sharedConfigFiles", "sharedCredentialsFiles"),
+)
 EMULATED = "000000000000"
 UNCHECKED = (
     *("skipCredentialsValidation", "skipRequestingAccountId", "skipMetadataApiCheck"),
@@ -35,6 +43,21 @@ def promotion(stack: str, organization: str, project: str, promote_from: str) ->
     """Nobody waits for his own image; Pulumi takes a stack's name with and without those before."""
     if promote_from in {stack, f"{organization}/{stack}", f"{organization}/{project}/{stack}"}:
         yield f"image.promoteFrom is {promote_from!r}, this very stack; name the stage before it"
+
+
+def credentials(config: Mapping[str, Any], image: "settings.ImageSettings") -> Iterator[str]:
+    """A promoted image is copied by this program itself, which knows the environment's login only.
+
+    With another one for the provider, the copy would be somebody else's, or refused.
+    """
+    others = [key for key in LOGINS if config.get(f"aws:{key}")]
+    if image.promote_from and not image.digest and others:
+        listed = " and ".join(f"aws:{key}" for key in others)
+        yield (
+            f"{listed} is set and image.promoteFrom is {image.promote_from!r}, whose image is "
+            f"copied with the environment's credentials: remove {listed}, and export AWS_PROFILE "
+            "instead (for a role to assume, a profile with role_arn)"
+        )
 
 
 def cloud(stack: str, config: Mapping[str, Any]) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """What AWS, and a stack's stage, leave of settings that are each fine."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,39 @@ def test_local_stack_reaches_the_emulators_account_alone(accounts: str | None) -
         Settings.from_values("local", given)
 
     assert 'expected ["000000000000"], its account (Pulumi.local.yaml)' in str(caught.value)
+
+
+LOGINS = {
+    "profile": "hush",
+    "assumeRoles": '[{"roleArn": "hush"}]',
+    "assumeRoleWithWebIdentity": '{"roleArn": "hush"}',
+    "accessKey": "hush",
+    "sharedConfigFiles": '["hush"]',
+}
+
+
+@pytest.mark.parametrize("key", LOGINS)
+def test_a_login_that_the_copy_would_not_share(key: str) -> None:
+    """A promoted image is copied beside the AWS provider; what is a secret is not repeated."""
+    given = {**REAL, f"aws:{key}": LOGINS[key], "thimble:image": '{"promoteFrom": "dev"}'}
+
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_values("staging", given)
+
+    said = str(caught.value)
+    assert f"aws:{key} is set and image.promoteFrom is 'dev'" in said
+    assert f"remove aws:{key}, and export AWS_PROFILE instead" in said
+    assert "hush" not in said
+
+
+@pytest.mark.parametrize(
+    "image", [{}, {"promoteFrom": "dev", "digest": f"sha256:{'d' * 64}"}], ids=["built", "digest"]
+)
+def test_a_login_is_the_providers_where_nothing_is_copied(image: dict[str, str]) -> None:
+    """A stack that builds, or goes back to an image it has, logs in as it likes."""
+    given = {**REAL, **{f"aws:{key}": value for key, value in LOGINS.items()}}
+
+    assert Settings.from_values("prod", {**given, "thimble:image": json.dumps(image)})
 
 
 def test_only_one_stack_is_local() -> None:
