@@ -9,7 +9,7 @@ import dataclasses
 import difflib
 import json
 import typing
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, TypeVar
 
 Area = TypeVar("Area")
@@ -60,6 +60,27 @@ def nested(values: Mapping[str, Any], key: str, faults: list[str]) -> Mapping[st
         f"{key} is {value!r}; expected keys below it (pulumi config set --path {key}.<key> <value>)"
     )
     return {}
+
+
+def well_placed(
+    values: Mapping[str, Any], areas: Collection[str], faults: list[str]
+) -> Mapping[str, Any]:
+    """All but keys such as "api.auth", which `pulumi config set` writes so without --path.
+
+    They stand beside the area `api` and not in it, where nobody reads them.
+    """
+    placed = {}
+    for key, value in values.items():
+        area, dot, below = key.partition(".")
+        if not dot or area not in areas:
+            placed[key] = value
+            continue
+        faults.append(
+            f"{key} is written as one word, and {below} belongs below {area}: "
+            f"pulumi config rm {key}, then pulumi config set --path {key} <value>, which writes "
+            f"{area}: {{{below}: <value>}}"
+        )
+    return placed
 
 
 def _unknown(prefix: str, key: str, known: list[str]) -> str:

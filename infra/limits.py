@@ -13,6 +13,12 @@ from infra import base
 if TYPE_CHECKING:
     from infra import settings
 
+# The converter's, which nothing here may import; tests hold the two together.
+FLOAT_SCHEMES = ("float32", "float16")
+INTEGER_SCHEMES = (
+    *("dynamic_wi8_afp32", "weight_only_wi8_afp32", "static_wi8_ai8", "static_wi8_ai16"),
+    "dynamic_wi4_afp32",
+)
 RETENTION_DAYS = (
     *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
     *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
@@ -48,6 +54,18 @@ def is_local(stack: str) -> bool:
     What is open to everybody here would be open on the internet there.
     """
     return stack == "local"
+
+
+def recipe(recipe: str) -> Iterator[str]:
+    """`recipe`, by its name; whether the model suits it is the converter's to say."""
+    floats, integers = "|".join(FLOAT_SCHEMES), "|".join(INTEGER_SCHEMES)
+    share = r"(\+prune([1-9]|[1-8]\d|9[0-5]))?"
+    if not re.fullmatch(rf"auto|({floats}|({integers})(\+mixed)?){share}", recipe):
+        yield (
+            f"recipe is {recipe!r}; expected auto or one of "
+            f"{', '.join(FLOAT_SCHEMES + INTEGER_SCHEMES)}; where wanted, an integer one with "
+            "+mixed, then any with +pruneNN (NN from 1 to 95)"
+        )
 
 
 def image(image: "settings.ImageSettings") -> Iterator[str]:

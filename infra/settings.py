@@ -15,7 +15,7 @@ from pulumi.runtime import config as runtime
 
 from infra import limits, stage
 from infra.card import Card
-from infra.config import nested, read_area
+from infra.config import nested, read_area, well_placed
 from infra.errors import CardError, SettingsError
 
 NAMESPACE = "thimble"
@@ -188,11 +188,12 @@ class Settings:
             SettingsError: One message that lists every fault found.
         """
         faults: list[str] = []
-        own = {
+        given = {
             key.removeprefix(f"{NAMESPACE}:"): value
             for key, value in config.items()
             if key.startswith(f"{NAMESPACE}:")
         }
+        own = well_placed(given, AREAS, faults)
         top = read_area(
             _Top, {key: value for key, value in own.items() if key not in AREAS}, "", faults
         )
@@ -207,6 +208,7 @@ class Settings:
         except CardError as error:
             faults.append(str(error))
         for check in (
+            limits.recipe(top.recipe),
             limits.image(image),
             limits.base_image(stack, image, protect=top.protect),
             limits.function(function),

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
-from convert.recipe import Scheme
+from convert.errors import OptionError
+from convert.recipe import Recipe, Scheme
 from handler.telemetry import _LEVELS
-from infra import config, settings
+from infra import config, limits, settings
 from infra.settings import Backend, Settings
 from tests.infra.told import fault, read
 
@@ -69,6 +70,45 @@ def test_described_recipes_are_the_converters() -> None:
     offered = re.findall(r"\b\w*(?:float|wi\d)\w*", declared()["recipe"]["description"])
 
     assert list(Scheme) == offered
+
+
+PARTS = ("", "+mixed", "+prune0", "+prune50", "+prune095", "+prune95", "+prune96", "+mixed+prune7")
+
+
+@pytest.mark.parametrize("scheme", [*Scheme, "auto", "int8", "", "FLOAT32", "float32+prune5+mixed"])
+@pytest.mark.parametrize("part", PARTS)
+def test_recipes_are_the_converters(scheme: str, part: str) -> None:
+    """The settings take each name that `python -m convert` takes, and no other."""
+    name = scheme + part
+    try:
+        known = name == "auto" or bool(Recipe(name))
+    except OptionError:
+        known = False
+
+    assert known is (not [*limits.recipe(name)])
+
+
+def test_a_recipe_is_refused_with_everything_else() -> None:
+    """In the same message, not after the others were mended."""
+    message = fault(recipe="int8", function={"memory": 1})
+
+    assert "2 settings need mending" in message
+    assert (
+        "recipe is 'int8'; expected auto or one of float32, float16, dynamic_wi8_afp32" in message
+    )
+
+
+def test_a_key_that_stands_beside_its_area() -> None:
+    """`pulumi config set watch.email` writes one; the message says how it is written."""
+    message = fault(**{"watch.email": "me@example.com", "function.memory": "1"})
+
+    assert (
+        "watch.email is written as one word, and email belongs below watch: pulumi config rm "
+        "watch.email, then pulumi config set --path watch.email <value>, which writes watch: "
+        "{email: <value>}"
+    ) in message
+    assert "function.memory is written as one word" in message
+    assert "is not a setting" not in message
 
 
 def test_origins_that_aws_takes() -> None:
