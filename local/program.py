@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import json
 import logging
 import os
@@ -51,8 +52,8 @@ def configuration(stack: str, settings: Mapping[str, str] | None = None) -> dict
         known = sorted(p.name.split(".")[1] for p in PROJECT.glob("Pulumi.*.yaml"))
         raise DeploymentError(f"no stack {stack!r} here; expected one of {', '.join(known)}")
     project = _yaml(PROJECT / "Pulumi.yaml")
-    merged: dict[str, Any] = _yaml(path).get("config") or {}
-    name, declared = project["name"], project.get("config") or {}
+    merged = _settings(path.name, _yaml(path))
+    name, declared = project_name(), _settings("Pulumi.yaml", project)
     for key in merged:
         if ":" not in key:
             raise DeploymentError(
@@ -63,6 +64,8 @@ def configuration(stack: str, settings: Mapping[str, str] | None = None) -> dict
     forced = {"image.baseImage": base.reference(), "function.architecture": ARCHITECTURE}
     here = {f"{name}:{key}": value for key, value in forced.items() if key in declared}
     given = {k if ":" in k else f"{name}:{k}": v for k, v in (settings or {}).items()}
+    if stack == "local":
+        _refuse(path.name, merged, here)
     for key, value in {**here, **given}.items():
         _set(merged, key.split("."), value)
     for key, described in declared.items():
@@ -72,8 +75,15 @@ def configuration(stack: str, settings: Mapping[str, str] | None = None) -> dict
 
 
 def project_name() -> str:
-    """The project's name in Pulumi.yaml."""
-    return str(_yaml(PROJECT / "Pulumi.yaml")["name"])
+    """The project's name in Pulumi.yaml.
+
+    Raises:
+        DeploymentError: It has none, or the file cannot be understood.
+    """
+    name = _yaml(PROJECT / "Pulumi.yaml").get("name")
+    if not isinstance(name, str):
+        raise DeploymentError(f"Pulumi.yaml: name is {name!r}; expected the project's, `thimble`")
+    return name
 
 
 def run(
@@ -176,16 +186,52 @@ def _set(
         merged[key] = value
 
 
+def _refuse(file: str, merged: dict[str, Any], here: Mapping[str, str]) -> None:
+    """Stages mean AWS by what they name; the local stack means this machine, and must not differ.
+
+    Raises:
+        DeploymentError: It names what would be replaced without a word.
+    """
+    for key, value in here.items():
+        area, _, below = key.partition(".")
+        own = {"baseImage": base.IMAGE, "architecture": "host"}[below]
+        wanted = merged[area].get(below, own) if isinstance(merged.get(area), dict) else own
+        if wanted not in (own, value):
+            raise DeploymentError(
+                f"{file}: {key} is {wanted!r}, and the embedded AWS has this machine's own: "
+                f"set it to {own}"
+            )
+
+
 def _yaml(path: Path) -> dict[str, Any]:
     try:
-        return dict(yaml.safe_load(path.read_text()) or {})
-    except (yaml.YAMLError, TypeError, ValueError) as error:
+        content = yaml.safe_load(path.read_text()) or {}
+    except FileNotFoundError:
+        raise DeploymentError(f"{path.name} is missing; `git checkout {path.name}`") from None
+    except (yaml.YAMLError, ValueError) as error:
         said = " ".join(str(error).split())
         raise DeploymentError(f"{path.name} is no YAML mapping: {said}") from error
+    if not isinstance(content, dict):
+        raise DeploymentError(f"{path.name} is no YAML mapping: it holds {content!r}")
+    return content
+
+
+def _settings(file: str, document: dict[str, Any]) -> dict[str, Any]:
+    """What stands under `config`, keys as text: YAML would have 3, null and yes be more."""
+    config = document.get("config") or {}
+    if not isinstance(config, dict):
+        raise DeploymentError(
+            f"{file}: config is {config!r}; expected settings below it, such as "
+            "`thimble:model: models/digits`"
+        )
+    return {str(key): value for key, value in config.items()}
 
 
 def _text(value: Any) -> str:  # noqa: ANN401 - any YAML
-    return value if isinstance(value, str) else json.dumps(value)
+    # JSON has no dates: one is the text that was written.
+    if isinstance(value, str | dt.date):
+        return str(value)
+    return json.dumps(value, default=str)
 
 
 def _logger() -> logging.Logger:

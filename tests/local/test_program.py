@@ -99,9 +99,15 @@ def test_a_setting_without_a_namespace_is_the_projects() -> None:
         ("config: {api: {auth: none}}", "Pulumi.dev.yaml: 'api' has no namespace; expected thim"),
         ("config: {thimble:api: jwt}", "thimble:api is 'jwt', which has no 'auth'; expected a map"),
         ("config: [", "Pulumi.dev.yaml is no YAML mapping: while parsing a flow node"),
-        ("just text", "Pulumi.dev.yaml is no YAML mapping: "),
+        ("just text", "Pulumi.dev.yaml is no YAML mapping: it holds 'just text'"),
+        ("[ab, cd]", "Pulumi.dev.yaml is no YAML mapping: it holds ['ab', 'cd']"),
+        ("config: 3", "Pulumi.dev.yaml: config is 3; expected settings below it, such as `thimble"),
+        ("config: [a]", "Pulumi.dev.yaml: config is ['a']; expected settings below it"),
+        ("config: text", "Pulumi.dev.yaml: config is 'text'; expected settings below it"),
+        ("config: {3: a}", "Pulumi.dev.yaml: '3' has no namespace; expected thimble:3"),
+        ("config: {null: a}", "Pulumi.dev.yaml: 'None' has no namespace"),
+        ("config: {thimble:api: [1]}", "thimble:api is [1], which has no 'auth'"),
     ],
-    ids=["no namespace", "no area", "no YAML", "no mapping"],
 )
 def test_a_stack_file_with_a_mistake(project: Path, text: str, complaint: str) -> None:
     """One line that names it."""
@@ -112,10 +118,73 @@ def test_a_stack_file_with_a_mistake(project: Path, text: str, complaint: str) -
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("name: [", "Pulumi.yaml is no YAML mapping: while parsing"),
+        ("config: {}", "Pulumi.yaml: name is None; expected the project's"),
+        ("{name: thimble, config: 3}", "Pulumi.yaml: config is 3; expected settings below it"),
+        (None, "Pulumi.yaml is missing; `git checkout Pulumi.yaml`"),
+    ],
+)
+def test_a_project_file_with_a_mistake(project: Path, text: str | None, complaint: str) -> None:
+    """One line that names it, here as well."""
+    file = project / "Pulumi.yaml"
+    file.write_text(text) if text else file.unlink()
+    with pytest.raises(DeploymentError) as caught:
+        program.configuration("dev")
+    assert str(caught.value).startswith(complaint)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_date_is_text(project: Path) -> None:
+    """YAML makes more of it than was written."""
+    dates = "config: {thimble:model: 2026-11-23, thimble:api: {auth: 2026-11-24}}"
+    (project / "Pulumi.dev.yaml").write_text(dates)
+    found = program.configuration("dev")
+    assert found["thimble:model"] == "2026-11-23"
+    assert json.loads(found["thimble:api"])["auth"] == "2026-11-24"
+
+
+DECLARED = "  image.baseImage: {default: x}\n  function.architecture: {default: arm64}\n"
+
+
+@pytest.mark.parametrize(
+    ("own", "complaint"),
+    [
+        ("thimble:image: {baseImage: y}", f"thimble:image.baseImage is 'y', {{}} {base.IMAGE}"),
+        ("thimble:function: {architecture: z}", "thimble:function.architecture is 'z', {} host"),
+        ("thimble:function: {architecture: [1]}", "thimble:function.architecture is [1], {} host"),
+    ],
+)
+def test_the_local_stack_is_this_machine(project: Path, own: str, complaint: str) -> None:
+    """Another base or processor than its own is refused, not replaced without a word."""
+    (project / "Pulumi.yaml").write_text(PROJECT + DECLARED)
+    (project / "Pulumi.local.yaml").write_text(f"config: {{{own}}}")
+    with pytest.raises(DeploymentError) as caught:
+        program.configuration("local")
+    why = "and the embedded AWS has this machine's own: set it to"
+    assert str(caught.value) == f"Pulumi.local.yaml: {complaint.format(why)}"
+
+
+@pytest.mark.parametrize("architecture", ["host", program.ARCHITECTURE])
+def test_the_local_stack_may_name_this_machine(project: Path, architecture: str) -> None:
+    """By the names that its own file has, or leave them out; one run may be told others."""
+    (project / "Pulumi.yaml").write_text(PROJECT + DECLARED)
+    own = {"function": {"architecture": architecture}, "image": {"baseImage": base.IMAGE}}
+    for settings in ({f"thimble:{area}": below for area, below in own.items()}, {}):
+        (project / "Pulumi.local.yaml").write_text(json.dumps({"config": settings}))
+        found = program.configuration("local")
+        assert json.loads(found["thimble:image"]) == {"baseImage": base.reference()}
+        assert json.loads(found["thimble:function"]) == {"architecture": program.ARCHITECTURE}
+    told = program.configuration("local", {"image.baseImage": "y"})
+    assert json.loads(told["thimble:image"]) == {"baseImage": "y"}
+
+
 def test_some_settings_are_this_machines(project: Path) -> None:
     """A stack that is meant for AWS names an image that is not here; only declared ones are set."""
-    declared = PROJECT + "  image.baseImage: {type: string, default: x}\n"
-    (project / "Pulumi.yaml").write_text(declared)
+    declared = "  image.baseImage: {type: string, default: x}\n"
+    (project / "Pulumi.yaml").write_text(PROJECT + declared)
     (project / "Pulumi.dev.yaml").write_text("config: {thimble:image: {baseImage: y, other: 1}}")
     found = program.configuration("dev")
     assert json.loads(found["thimble:image"]) == {"baseImage": base.reference(), "other": 1}
