@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -15,6 +16,10 @@ from local.errors import DockerError
 from local.home import Home, read_json, say, write_json
 
 READY_SECONDS = 60.0
+# What docker ends with after it said what is wrong.
+ADVICE = re.compile(r"^(?:(?:Run|See) 'docker [^'\n]*--help'|Usage: +docker )", re.MULTILINE)
+# What BuildKit repeats of the step that failed.
+STEP = re.compile(r"^ > \[[^\n]*\n(?P<printed>(?:(?!-+\n)[^\n]*\n)*)-+\n", re.MULTILINE)
 HOW_TO_GET_IT = (
     "install it (Debian and Ubuntu: apt-get install docker.io debootstrap), start the daemon "
     "and run this again"
@@ -69,14 +74,13 @@ def docker(*arguments: str) -> str:
         arguments: What follows `docker`.
 
     Raises:
-        DockerError: It failed; the message ends with the last line that it printed.
+        DockerError: It failed; the message ends with what it printed of that.
     """
     done = _docker(*arguments)
     if done.returncode != 0:
-        said = (done.stderr or done.stdout).strip().splitlines()
         raise DockerError(
             f"docker {' '.join(arguments[:2])} failed with exit code {done.returncode}: "
-            f"{said[-1] if said else 'it printed nothing'}"
+            f"{_reason(done.stderr or done.stdout) or 'it printed nothing'}"
         )
     return done.stdout
 
@@ -171,6 +175,22 @@ def _unmount(folder: Path) -> None:
 def _last_words(log: Path) -> str:
     lines = log.read_text(errors="replace").strip().splitlines()
     return lines[-1][-300:] if lines else "it printed nothing"
+
+
+def _reason(printed: str) -> str:
+    """The line that says what failed: the last before docker's advice to ask for help.
+
+    Where a step of a build failed, that line only names the step, and the step's own last line,
+    which stands in a block of its own or right before, says why.
+    """
+    lines = [line.strip() for line in ADVICE.split(printed)[0].splitlines() if line.strip()]
+    if not lines:
+        return ""
+    block = STEP.search(printed)
+    step = block["printed"].split("\n") if block else lines[:-1]
+    names_the_step = block or lines[-1].startswith("The command ")
+    why = [line.strip() for line in step if line.strip()] if names_the_step else []
+    return "; ".join([*why[-1:], lines[-1]])
 
 
 def _docker(*arguments: str) -> subprocess.CompletedProcess[str]:

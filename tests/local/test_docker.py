@@ -174,10 +174,74 @@ def test_docker_returns_what_it_printed(docker_command: FakeDocker) -> None:
     assert docker_command.calls == [["image", "ls", "--format", "a b"]]
 
 
-def test_failed_docker_says_why(docker_command: FakeDocker) -> None:
-    """Two words of the command, its exit code, and the last line that it printed."""
-    docker_command.answer("push", complaint="noise\ndenied: no such repository\n", code=3)
+RUN = """\
+Unable to find image 'thimble/none:1' locally
+docker: Error response from daemon: pull access denied for thimble/none
+
+Run 'docker run --help' for more information
+"""
+FLAG = """\
+unknown flag: --provenence
+
+Usage:  docker build [OPTIONS] PATH | URL | -
+
+Run 'docker build --help' for more information
+"""
+OLD_FLAG = """\
+"docker run" requires at least 1 argument.
+See 'docker run --help'.
+
+Usage:  docker run [OPTIONS] IMAGE [COMMAND] [ARG...]
+
+Create and run a new container from an image
+"""
+BUILDKIT = """\
+#9 [5/6] RUN ["/bin/prove"]
+#9 0.412 usage: prove
+#9 0.413 libLiteRt.so: no GLIBC_2.34
+#9 ERROR: process "/bin/prove" did not complete successfully: exit code: 1
+------
+ > [5/6] RUN ["/bin/prove"]:
+0.412 usage: prove
+0.413 libLiteRt.so: no GLIBC_2.34
+------
+Dockerfile:31
+--------------------
+  31 | >>> RUN ["/bin/prove"]
+--------------------
+ERROR: failed to solve: exit code: 1
+"""
+OLD_BUILD = """\
+Step 5/6 : RUN ["/bin/prove"]
+ ---> Running in 0123456789ab
+libLiteRt.so: version `GLIBC_2.34' not found
+
+The command '/bin/prove' returned 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("printed", "reason"),
+    [
+        ("noise\ndenied: no such repository\n", "denied: no such repository"),
+        (RUN, "docker: Error response from daemon: pull access denied for thimble/none"),
+        (FLAG, "unknown flag: --provenence"),
+        (OLD_FLAG, '"docker run" requires at least 1 argument.'),
+        (
+            BUILDKIT,
+            "0.413 libLiteRt.so: no GLIBC_2.34; ERROR: failed to solve: exit code: 1",
+        ),
+        (
+            OLD_BUILD,
+            "libLiteRt.so: version `GLIBC_2.34' not found; The command '/bin/prove' returned 1",
+        ),
+        ("\nRun 'docker run --help' for more information\n", "it printed nothing"),
+    ],
+    ids=["last line", "run", "flag", "old flag", "build", "old build", "advice"],
+)
+def test_failed_docker_says_why(docker_command: FakeDocker, printed: str, reason: str) -> None:
+    """Two words of the command, its exit code, and what failed; no advice to read docker's help."""
+    docker_command.answer("push", complaint=printed, code=3)
     with pytest.raises(DockerError) as caught:
         docker.docker("push", "--quiet", "name")
-    expected = "docker push --quiet failed with exit code 3: denied: no such repository"
-    assert expected == message(caught)
+    assert f"docker push --quiet failed with exit code 3: {reason}" == message(caught)
