@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,7 +16,6 @@ import numpy as np
 import pytest
 
 from local.docker import docker
-from local.emulator import free_port
 from tests.e2e.api import Answer, send
 from tests.e2e.test_predictions import BAD, IMAGE, PREDICT
 
@@ -132,7 +132,9 @@ def somebodys_server(project: Project) -> Iterator[tuple[list[str], str]]:
     gateway = docker(
         *("network", "inspect", "bridge"), "--format", "{{(index .IPAM.Config 0).Gateway}}"
     ).strip()
-    port = free_port(18080)
+    # Any that is free at that address, and named: one that Docker draws is another after a restart.
+    with socket.create_server((gateway, 0)) as probe:
+        port = probe.getsockname()[1]
     container = docker(
         # As little as it says it needs: nothing can be written, and the user is nobody.
         *("run", "--detach", "--read-only", "--user=1000:1000", "--cap-drop=ALL"),
