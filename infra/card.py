@@ -64,7 +64,8 @@ class Card:
             where: The card or the folder that holds it, relative to the project.
 
         Raises:
-            CardError: There is no card, it is not YAML, or it lacks a name or a model.
+            CardError: There is no card, it is not YAML, lacks a name or a model, or holds what this
+                program can neither open nor hand on.
         """
         if Path(where).is_absolute():
             raise CardError(
@@ -84,6 +85,7 @@ class Card:
                 f"{path}: model is {content.get('model')!r}; expected the trained model's file, "
                 "relative to the card (for example model: model.keras)"
             )
+        _usable(path, content)
         labels = content.get("labels")
         return cls(
             path=path.as_posix(),
@@ -118,6 +120,34 @@ def _parse(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise CardError(f"{path} holds {type(content).__name__}; expected keys such as `name:`")
     return content
+
+
+def _usable(path: Path, content: Mapping[str, Any]) -> None:
+    """Refuse what would end this program before the converter, which knows more, can refuse it."""
+    expected = {
+        **dict.fromkeys(("calibration", "evaluation", "training"), (str, "data's path, as text")),
+        "labels": (list, 'a list of texts such as ["cat", "dog"]'),
+        "picture": (dict, "a mapping such as {width: 8, height: 8}"),
+    }
+    for key, (kind, what) in expected.items():
+        value = content.get(key)
+        if value is not None and not isinstance(value, kind):
+            raise CardError(f"{path}: {key} is {value!r}; expected {what}")
+    for key in ("signature", "task", "metric", "budget", "prefer", "picture"):
+        if not _plain(content.get(key)):
+            raise CardError(
+                f"{path}: {key} is {content[key]!r}; expected texts and numbers: put dates, and "
+                "names that look like numbers, in quotes"
+            )
+
+
+def _plain(value: object) -> bool:
+    """Whether state can hold a value: what JSON has, and YAML has more."""
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _plain(below) for key, below in value.items())
+    if isinstance(value, list):
+        return all(map(_plain, value))
+    return value is None or isinstance(value, str | int | float)
 
 
 @overload

@@ -54,6 +54,9 @@ def test_picture_is_an_input_where_numbers_are_made_by_it(
     assert decide == list(Card.load("models/digits").conversion)
 
 
+NAMED = "name: digits\nmodel: m.keras\n"
+
+
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
@@ -62,10 +65,20 @@ def test_picture_is_an_input_where_numbers_are_made_by_it(
         ("model: model.keras", "name is None"),
         ("name: a b\nmodel: model.keras", "name is 'a b'; expected 1 to 64"),
         ("name: digits", "model is None; expected the trained model's file"),
+        (f"{NAMED}evaluation: 3", "evaluation is 3; expected data's path"),
+        (f"{NAMED}calibration: [a]", r"calibration is \['a'\]; expected data's path"),
+        (f"{NAMED}training: {{a: b}}", "training is {'a': 'b'}; expected data's path"),
+        (f"{NAMED}labels: 3", "labels is 3; expected a list of texts"),
+        (f"{NAMED}labels: abc", "labels is 'abc'; expected a list of texts"),
+        (f"{NAMED}picture: 3", "picture is 3; expected a mapping"),
+        (f"{NAMED}task: 2026-11-23", "task is datetime.date.*; expected texts and numbers"),
+        (f"{NAMED}budget: {{max_size: 2026-11-23}}", "budget is .*; expected texts and numbers"),
+        (f"{NAMED}budget: {{3: 4}}", "budget is {3: 4}; expected texts and numbers"),
+        (f"{NAMED}picture: {{range: [2026-11-23]}}", "picture is .*; expected texts and numbers"),
     ],
 )
 def test_unusable_card(content: str, expected: str, project: Path) -> None:
-    """A card that leaves the program without a name or a model is refused in one line."""
+    """A card that this program cannot work with is refused in one line, and not by a traceback."""
     (project / "models/digits/model.yaml").write_text(content)
 
     with pytest.raises(CardError, match=expected) as caught:
