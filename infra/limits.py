@@ -39,7 +39,7 @@ OLD_LINUX = re.compile(r"(public\.ecr\.aws/lambda/|amazon/aws-lambda-)python:3\.
 ORIGIN = re.compile(r"\*|https?://(\*|[A-Za-z0-9.-]+(:\d+)?)")
 ISSUER = re.compile(r"https://[A-Za-z0-9.-]+(:\d+)?(/[^\s?#]*)?")
 # Nobody sits between this machine and itself, so its own issuer needs no certificate.
-OWN_ISSUER = re.compile(r"http://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?(/.*)?")
+OWN_ISSUER = re.compile(r"http://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?(/[^\s?#]*)?")
 # With a path: the function asks for it with `:predict` behind, which no host's name can carry.
 BACKEND_URL = re.compile(r"https?://[^/\s]+/+[^/\s]\S*")
 # One address: SNS would refuse anything else, after the rest was deployed.

@@ -47,6 +47,7 @@ def test_issuer_on_this_machine_only_locally(issuer: str) -> None:
     [
         *("http://issuer.example", "http://127.0.0.1.example", "127.0.0.1:8080", "https://"),
         *("https:///realms/me", "https://issuer.example?realm=me", "https://me@issuer.example"),
+        "http://localhost:8080/?realm=me",
     ],
 )
 def test_issuer_elsewhere_needs_an_https_address(issuer: str) -> None:
