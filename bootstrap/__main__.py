@@ -28,6 +28,7 @@ roles = GitHubRoles(
         repository=settings.repository,
         repository_id=settings.repository_id,
         stacks=settings.stacks,
+        identity_provider=settings.identity_provider,
         state_bucket=bucket,
         state_key_arn=key,
         promoted_by=settings.promoted_by,

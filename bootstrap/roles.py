@@ -24,6 +24,7 @@ class GitHubRolesArgs:
         repository: owner/name.
         repository_id: GitHub's number for it.
         stacks: Those that live in this account.
+        identity_provider: GitHub's ARN as an identity of this account; empty to make it one.
         state_bucket: The state bucket's name.
         state_key_arn: Its key.
         promoted_by: The account that promotes from the last of the stacks; empty for none.
@@ -36,6 +37,7 @@ class GitHubRolesArgs:
     stacks: tuple[str, ...]
     state_bucket: pulumi.Input[str]
     state_key_arn: pulumi.Input[str]
+    identity_provider: str = ""
     promoted_by: str = ""
     source_key: str = ""
 
@@ -61,19 +63,13 @@ class GitHubRoles(pulumi.ComponentResource):
         super().__init__("thimble:bootstrap:GitHubRoles", name, None, opts)
         self._child = pulumi.ResourceOptions(parent=self)
         self._args = args
-        # No thumbprints: AWS knows GitHub's certificate authority and ignores them.
-        provider = aws.iam.OpenIdConnectProvider(
-            name,
-            url=f"https://{trust.ISSUER}",
-            client_id_lists=[trust.AUDIENCE],
-            opts=self._child,
-        )
+        provider = self._identity_provider(name)
         keys = {stack: self._secrets_key(stack) for stack in args.stacks}
         self.deploy_arns = pulumi.Output.all(
-            **{stack: self._deploy_role(stack, provider.arn, keys) for stack in args.stacks}
+            **{stack: self._deploy_role(stack, provider, keys) for stack in args.stacks}
         )
         self.promoted_key = keys[args.stacks[-1]]
-        self.preview_arn = self._preview_role(provider.arn, list(keys.values()))
+        self.preview_arn = self._preview_role(provider, list(keys.values()))
         region = aws.get_region_output(opts=pulumi.InvokeOutputOptions(parent=self)).region
         self.secrets_aliases = region.apply(
             lambda where: {s: f"awskms://alias/thimble-{s}?region={where}" for s in args.stacks}
@@ -86,6 +82,17 @@ class GitHubRoles(pulumi.ComponentResource):
                 "promoted_key": self.promoted_key,
             }
         )
+
+    def _identity_provider(self, name: str) -> pulumi.Output[str]:
+        if self._args.identity_provider:
+            return pulumi.Output.from_input(self._args.identity_provider)
+        # No thumbprints: AWS knows GitHub's certificate authority and ignores them.
+        return aws.iam.OpenIdConnectProvider(
+            name,
+            url=f"https://{trust.ISSUER}",
+            client_id_lists=[trust.AUDIENCE],
+            opts=self._child,
+        ).arn
 
     def _secrets_key(self, stack: str) -> pulumi.Output[str]:
         policy = None

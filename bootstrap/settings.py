@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import pulumi
 
+from bootstrap.trust import ISSUER
+
 ENVIRONMENTS: Mapping[str, str] = {"prod": "production"}
 """GitHub environments that are not called as their stack is; release.yml names the same."""
 
@@ -23,6 +25,7 @@ class Settings:
         repository: owner/name.
         repository_id: GitHub's number for it.
         stacks: Those that live in this account.
+        identity_provider: The ARN of GitHub as an identity of the account; empty to make it one.
         state_bucket: An existing bucket for state; empty to make one.
         state_key: The ARN of that bucket's key.
         accounts: Other accounts that keep state in the bucket made here.
@@ -35,6 +38,7 @@ class Settings:
     repository: str
     repository_id: str
     stacks: tuple[str, ...]
+    identity_provider: str = ""
     state_bucket: str = ""
     state_key: str = ""
     accounts: tuple[str, ...] = ()
@@ -56,6 +60,10 @@ class Settings:
         for stack in self.stacks:
             # No hyphen: thimble-dev-* must be dev's alone. And thimble-deploy-* are these roles.
             _check("stacks", stack, r"(?!(?:deploy|preview)$)[a-z][a-z0-9]*", "dev")
+        if self.identity_provider:
+            of_github = rf"arn:aws[\w-]*:iam::\d{{12}}:oidc-provider/{re.escape(ISSUER)}"
+            example = f"arn:aws:iam::111111111111:oidc-provider/{ISSUER}"
+            _check("identityProvider", self.identity_provider, of_github, example)
         for account in self.accounts:
             _check("accounts", account, r"\d{12}", "111122223333")
         if self.promoted_by:
@@ -78,6 +86,7 @@ class Settings:
             repository=config.require("repository"),
             repository_id=config.require("repositoryId"),
             stacks=tuple(config.get_object("stacks") or ()),
+            identity_provider=config.get("identityProvider") or "",
             state_bucket=config.get("stateBucket") or "",
             state_key=config.get("stateKey") or "",
             accounts=tuple(str(account) for account in config.get_object("accounts") or ()),

@@ -15,6 +15,7 @@ from tests.policy.test_rules import violations
 from tests.workflows.conftest import FOLDER, ROOT, parse
 
 SUBJECT = SETTINGS["subject"]
+PROVIDER = "aws:iam/openIdConnectProvider:OpenIdConnectProvider"
 POLICY_LIMIT = 6_144
 """Characters of a managed policy, white space not counted."""
 
@@ -96,6 +97,23 @@ def test_production_trusts_only_its_environment_and_tagged_workflow(bootstrap: B
     } == trusted["Condition"]
     assert "sts:AssumeRoleWithWebIdentity" == trusted["Action"]
     assert {"Federated": "arn:aws:made:::github"} == trusted["Principal"]
+
+
+GITHUB = "arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com"
+
+
+def test_github_is_an_identity_once(bootstrap: Bootstrap) -> None:
+    """AWS refuses a second one for the same address: one that is there is trusted as it is."""
+    (made,) = bootstrap().of(PROVIDER).values()
+    there = bootstrap(identityProvider=GITHUB)
+
+    assert ("https://token.actions.githubusercontent.com", ["sts.amazonaws.com"]) == (
+        made["url"],
+        made["clientIdLists"],
+    )
+    assert {} == there.of(PROVIDER)
+    for role in ("thimble-deploy-dev", "thimble-deploy-prod", "thimble-preview"):
+        assert {"Federated": GITHUB} == there.trust(role)["Principal"]
 
 
 @pytest.mark.parametrize("stack", ["dev", "staging"])
@@ -293,6 +311,7 @@ def test_other_accounts_are_let_in_by_name(bootstrap: Bootstrap) -> None:
         ({"stacks": ()}, "stacks is empty"),
         ({"promoted_by": "*"}, "promotedBy is '\\*'"),
         ({"source_key": "arn:aws:kms:*:*:key/*"}, "sourceKey is 'arn:aws:kms:\\*:\\*:key/\\*'"),
+        ({"identity_provider": f"{GITHUB}.example"}, "identityProvider is 'arn:.*example'; expect"),
         ({"stacks": ("deploy",)}, "stacks is 'deploy'"),
         ({"stacks": ("dev-2",)}, "stacks is 'dev-2'"),
         ({"accounts": ("12",)}, "accounts is '12'"),
