@@ -18,11 +18,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
 from convert.errors import EndedError
 
@@ -77,10 +76,11 @@ def run(command: Sequence[str], scratch: Path, limits: Limits) -> int:
         SystemExit: This process was told to stop (SIGINT, SIGTERM, SIGHUP); the child has been.
     """
     with (
-        _stopping(),
+        _stopping() as begin,
         subprocess.Popen(command, env=environment(scratch), start_new_session=True) as child,
     ):
         try:
+            begin()
             code = _watch(child, limits)
         finally:
             if child.poll() is None:
@@ -164,22 +164,37 @@ def _crashed(number: int, scratch: Path) -> str:
 
 
 @contextmanager
-def _stopping() -> Iterator[None]:
-    """Turns the signals that ask to stop into SystemExit; those that are ignored stay ignored."""
+def _stopping() -> Iterator[Callable[[], None]]:
+    """Turns the signals that ask to stop into SystemExit; those that are ignored stay ignored.
+
+    Yields:
+        What to call as soon as all can be tidied up; what is told before that is told by it. A
+        child that is just being started is nobody's yet, and would stay.
+    """
     numbers = [
         number
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         if signal.getsignal(number) is not signal.SIG_IGN
     ]
+    told: list[int] = []
+    begun = False
 
-    def stop(number: int, _: object) -> NoReturn:
+    def stop(number: int, _: object) -> None:
         for each in numbers:  # what is tidied up now is tidied up whole
             signal.signal(each, signal.SIG_IGN)
-        sys.exit(128 + number)
+        told.append(number)
+        if begun:
+            sys.exit(128 + number)
+
+    def begin() -> None:
+        nonlocal begun
+        begun = True
+        if told:
+            sys.exit(128 + told[0])
 
     before = {number: signal.signal(number, stop) for number in numbers}
     try:
-        yield
+        yield begin
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -129,6 +130,25 @@ def test_signal_ends_both(tmp_path: Path, number: signal.Signals) -> None:
         process.send_signal(number)
         assert 128 + number == process.wait(timeout=30)
     assert until(lambda: not alive(child))
+
+
+def test_signal_while_the_child_starts_ends_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A child that runs already, but that nobody can name yet, is ended like any other."""
+    started = []
+
+    class Starting(subprocess.Popen[bytes]):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            started.append(self.pid)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr("convert.isolation.subprocess.Popen", Starting)
+    with pytest.raises(SystemExit) as ended:
+        run("import time; time.sleep(60)", tmp_path)
+    assert 128 + signal.SIGTERM == ended.value.code
+    assert until(lambda: not alive(started[0]))
 
 
 def test_child_does_not_outlive_a_killed_parent(tmp_path: Path) -> None:
