@@ -45,9 +45,10 @@ def _training(asked: Request, source: Source) -> Training | None:
     if asked.training is None:
         return None
     examples = data.fit(asked.training, source.signature)
+    assert examples.output is not None  # noqa: S101  training data is read with targets
     path = asked.card.model
     return Training(
         examples=examples,
-        task=asked.card.task or task_of(examples),
+        task=asked.card.task_of(examples.output) or task_of(examples),
         loss=prune.stated_loss(path, screen.kind_of(path)),
     )

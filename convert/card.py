@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import field as attribute
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from convert.metric import Kind, Metric, Task
 
 FILE_NAME = "model.yaml"
 _SUFFIXES = (".yaml", ".yml")
+_TASK_RULE = f"{' or '.join(Task)}, or a mapping of outputs to these"
 NAME_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -58,6 +60,7 @@ class Card:
         evaluation: Held-out inputs with targets, or None.
         training: Inputs with targets to fine-tune a pruned model on, or None.
         task: What the scores mean, or None to tell from the targets.
+        tasks: The same for outputs by name, where the card tells them apart.
         metric: How candidates are judged, or None for the task's first.
         budget: What a candidate may cost and lose.
         prefer: Which candidate inside the budget is taken, or None for the smallest compressed.
@@ -77,6 +80,11 @@ class Card:
     prefer: Prefer | None = None
     picture: Picture | None = None
     labels: tuple[str, ...] | None = None
+    tasks: Mapping[str, Task] = attribute(default_factory=dict)
+
+    def task_of(self, output: str) -> Task | None:
+        """What an output's scores mean, so far as the card says."""
+        return self.tasks.get(output, self.task)
 
 
 def find(model: Path) -> Path | None:
@@ -126,7 +134,8 @@ def _card(fields: Fields, folder: Path, fetched: Mapping[str, Path]) -> Card | N
     )
     evaluation = fields.take("evaluation", "the path of an .npz file", field.text)
     training = fields.take("training", "the path of an .npz file", field.text)
-    task = fields.take("task", " or ".join(Task), field.member(Task))
+    meant = fields.take("task", _TASK_RULE, _tasks)
+    task = meant if isinstance(meant, Task) else None
     scored = fields.take("metric", metric.RULE, lambda value: metric.parse(value, folder))
     limits = _budget(fields, scored)
     prefer = fields.take("prefer", " or ".join(Prefer), field.member(Prefer))
@@ -153,6 +162,7 @@ def _card(fields: Fields, folder: Path, fetched: Mapping[str, Path]) -> Card | N
         evaluation=None if evaluation is None else at(evaluation),
         training=None if training is None else at(training),
         task=task,
+        tasks=meant if isinstance(meant, dict) else {},
         metric=scored,
         budget=limits,
         prefer=prefer,
@@ -209,6 +219,15 @@ def _picture(fields: Fields, picture: Mapping[Any, Any] | None) -> Picture | Non
 
 def _name(value: object) -> str | None:
     return value if isinstance(value, str) and NAME_PATTERN.fullmatch(value) else None
+
+
+def _tasks(value: object) -> Task | dict[str, Task] | None:
+    parse = field.member(Task)
+    if not isinstance(value, dict):
+        return parse(value)
+    found = {name: parse(one) for name, one in value.items() if isinstance(name, str)}
+    known = {name: task for name, task in found.items() if task is not None}
+    return known if known and len(known) == len(value) else None
 
 
 def _side(value: object) -> int | None:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from convert.errors import ReportError
-from convert.report import SCHEMA, ms, number, size
+from convert.report import SCHEMA
+from convert.words import ms, number, size
 
 FILE_NAME = "report.json"
 _SAME = 0.0005
@@ -95,6 +96,7 @@ def _settings(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str,
         "metric": "metric",
         "budget": "budget",
         "compared on": "compared_on",
+        "agreement by": "agreement_by",
         "preferred": "prefer",
     }
     return [
@@ -126,6 +128,7 @@ def _measures(
     metric = str(new["metric"] or old["metric"] or "metric")
     # Shares of other rows, or of another kind, are not to be subtracted from each other.
     alike = all(old.get(key) == new.get(key) for key in ("metric", "compared_on"))
+    judged_alike = old.get("agreement_by") == new.get("agreement_by")
     start, now = old["original"], new["original"]
     rows = [
         ("chosen", before["recipe"], after["recipe"], ""),
@@ -137,7 +140,7 @@ def _measures(
         ),
         _difference(metric, before, after, "metric", alike=alike),
         _difference("drop", before, after, "drop", alike=alike),
-        _difference("agreement", before, after, "agreement", alike=alike),
+        _difference("agreement", before, after, "agreement", alike=alike and judged_alike),
         _ratio("latency", before, after, "latency_ms", ms),
         _ratio("memory", before, after, "memory_bytes", size),
     ]

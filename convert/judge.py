@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from convert import data, own_metric, request, score, synthetic
+from convert import data, own_metric, request, score, synthetic, way
 from convert.answers import Array, Arrays, Model, answers
 from convert.errors import ConvertError, DataError, ModelError
 from convert.load import Source
@@ -15,6 +15,7 @@ from convert.metric import Kind, Metric, Task
 from convert.request import Request
 from convert.score import OutputScore, WorstClass
 from convert.signature import Signature
+from convert.way import Way
 
 
 class Basis(StrEnum):
@@ -60,7 +61,7 @@ class Judge:
         signature: The model's.
         inputs: The rows.
         given: The original's answers, every output by name.
-        tasks: What agreeing means, by output.
+        ways: What agreeing means, by output.
         metric: None without targets.
         output: Whose targets there are; None without.
         targets: None without; as `score.check_targets` makes them, or as the file has them where
@@ -72,7 +73,7 @@ class Judge:
     signature: Signature
     inputs: Arrays
     given: Arrays
-    tasks: Mapping[str, Task]
+    ways: Mapping[str, Way]
     metric: Metric | None = None
     output: str | None = None
     targets: Array | None = None
@@ -93,7 +94,7 @@ class Judge:
         found = answers(model, self.inputs, self.signature, self.path)
         refuse_infinite(found, self.basis)
         outputs = tuple(
-            score.compare(name, self.tasks[name], self.given[name], found[name], self._above(name))
+            score.compare(name, self.ways[name], self.given[name], found[name], self._above(name))
             for name in self.given
         )
         return Scores(
@@ -102,6 +103,13 @@ class Judge:
             outputs=outputs,
             worst=self._worst(found),
         )
+
+    def agreeing(self) -> dict[str, str]:
+        """Says of each output when an answer is the original's."""
+        return {
+            name: way.told(self.ways[name], array, self._above(name))
+            for name, array in self.given.items()
+        }
 
     def measure(self, found: Mapping[str, Array]) -> float | None:
         """Computes the metric of some answers; the user's own only in a worker.
@@ -181,23 +189,24 @@ def _with_targets(asked: Request, source: Source) -> Judge:
     examples = data.fit(asked.evaluation, source.signature)
     assert examples.output is not None  # noqa: S101  evaluation data is read with targets
     assert examples.targets is not None  # noqa: S101
-    task, metric = request.judged_by(asked.card, score.task_of(examples))
+    task, metric = request.judged_by(asked.card, examples.output, score.task_of(examples))
     given = _ask(asked, source, Basis.EVALUATION, examples.inputs, examples.path)
     targets, judged = examples.targets, given[examples.output]
+    ways = _ways(asked, source, given, examples.output)
     if metric.kind is not Kind.FUNCTION:
         score.check_metric(metric, examples.output, judged)
         targets = score.check_targets(examples, task, judged)
-    elif asked.card.task is None and task is Task.CLASSIFICATION:
+        ways[examples.output] = way.of_task(task, judged)
+    elif task is Task.REGRESSION or score.are_classes(targets, judged):
         # The user's own metric takes whole numbers that are prices, or one-hot rows, as well.
-        task = task if score.are_classes(targets, judged) else score.looks_like(judged)
-    tasks = {name: score.looks_like(array) for name, array in given.items()}
+        ways[examples.output] = way.of_task(task, judged)
     return Judge(
         basis=Basis.EVALUATION,
         path=examples.path,
         signature=source.signature,
         inputs=examples.inputs,
         given=given,
-        tasks=tasks | {examples.output: task},
+        ways=ways,
         metric=metric,
         output=examples.output,
         targets=targets,
@@ -206,12 +215,29 @@ def _with_targets(asked: Request, source: Source) -> Judge:
 
 def _without(asked: Request, source: Source, basis: Basis, inputs: Arrays, path: Path) -> Judge:
     given = _ask(asked, source, basis, inputs, path)
-    tasks = {name: score.looks_like(array) for name, array in given.items()}
-    if len(given) == 1 and asked.card.task is not None:
-        tasks = dict.fromkeys(given, asked.card.task)
     return Judge(
-        basis=basis, path=path, signature=source.signature, inputs=inputs, given=given, tasks=tasks
+        basis=basis,
+        path=path,
+        signature=source.signature,
+        inputs=inputs,
+        given=given,
+        ways=_ways(asked, source, given),
     )
+
+
+def _ways(
+    asked: Request, source: Source, given: Arrays, judged: str | None = None
+) -> dict[str, Way]:
+    about, made = asked.card, way.sigmoids(source.float_model, source.signature)
+    return {
+        name: way.settle(
+            array,
+            about.task_of(name),
+            sigmoid=name in made,
+            sure=len(given) == 1 or name == judged or name in about.tasks,
+        )
+        for name, array in given.items()
+    }
 
 
 def _ask(asked: Request, source: Source, basis: Basis, inputs: Arrays, path: Path) -> Arrays:

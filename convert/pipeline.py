@@ -81,6 +81,8 @@ def convert(asked: Request, scratch: Path, say: Say) -> dict[str, bytes]:
         prefer=asked.prefer,
         basis=judging.basis if judging else None,
         rows=judging.rows if judging else 0,
+        ways=judging.ways if judging else {},
+        agreeing=judging.agreeing() if judging else {},
         labels=_labels(about, judging),
         original_size=source.size,
         original_gzip_size=_gzip_size(about.model),

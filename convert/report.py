@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from convert.budget import Breach, Budget, Prefer
+from convert.budget import Budget, Prefer
 from convert.choose import Candidate
 from convert.judge import Basis
 from convert.litert import THREADS
@@ -12,6 +12,8 @@ from convert.metric import Metric
 from convert.plot import Picture, Point
 from convert.prune import Pruned
 from convert.recipe import Recipe
+from convert.way import Way
+from convert.words import broke, limit, ms, number, size
 
 SCHEMA = 1
 
@@ -22,18 +24,6 @@ _COLUMNS = (
     *("recipe", "size", "gzip", "{metric}", "drop", "worst class", "agreement", "latency"),
     *("memory", ""),
 )
-_LIMITS = {
-    "max_accuracy_drop": "drop at most",
-    "min_agreement": "agreement at least",
-    "max_size": "size at most",
-    "max_latency_ms": "latency at most",
-}
-_MEASURES = {
-    "max_accuracy_drop": "drop",
-    "min_agreement": "agreement",
-    "max_size": "size",
-    "max_latency_ms": "latency",
-}
 _PREFERRED = {Prefer.SIZE: "smallest once compressed (gzip)", Prefer.LATENCY: "fastest"}
 
 
@@ -49,6 +39,8 @@ class Report:
         prefer: Which candidate inside the budget is taken.
         basis: Where the rows come from; None where nothing was compared.
         rows: How many there are; 0 without.
+        ways: What makes an answer the original's, by output; empty where nothing was compared.
+        agreeing: The same in words.
         labels: The names of the judged output's classes, or None.
         original_size: Bytes.
         original_gzip_size: Bytes after gzip.
@@ -68,6 +60,8 @@ class Report:
     prefer: Prefer
     basis: Basis | None
     rows: int
+    ways: Mapping[str, Way]
+    agreeing: Mapping[str, str]
     labels: Sequence[str] | None
     original_size: int
     original_gzip_size: int
@@ -91,6 +85,7 @@ class Report:
             "metric_limit": _rounded(self.metric_limit),
             "prefer": self.prefer,
             "compared_on": None if self.basis is None else {"data": self.basis, "rows": self.rows},
+            "agreement_by": dict(self.ways),
             "evaluation_rows": self.rows if held_out else 0,
             "latency_threads": THREADS,
             "original": {
@@ -254,15 +249,25 @@ class Report:
             budget += f"Of those inside it the {_PREFERRED[self.prefer]} is taken. "
         if self.basis is None:
             return [f"Not scored: no evaluation data. {budget}{latency}"]
-        rows = f"{self.rows} {self.basis.rows_called} rows"
+        rows, agreeing = f"{self.rows} {self.basis.rows_called} rows", self._agreeing()
         if self.metric is None:
             compared = (
                 f"Not scored: no evaluation data. Agreement with the original is on {rows}, and "
                 "says nothing of how right either is."
             )
-            return [f"{compared} {budget}{latency}"]
+            return [f"{compared} {budget}{latency}", agreeing]
         of = f"{self.metric} of {self.output!r}" if self._has_several() else str(self.metric)
-        return [f"{budget}Scored by {of} on {rows}. {latency}"]
+        return [f"{budget}Scored by {of} on {rows}. {latency}", agreeing]
+
+    def _agreeing(self) -> str:
+        """Says of each output when an answer counts as the original's."""
+        said = [
+            f"of {_short(name)!r} where {how}"
+            for name, how in list(self.agreeing.items())[:_MOST_OUTPUTS]
+        ]
+        if len(self.agreeing) > _MOST_OUTPUTS:
+            said.append(f"and {len(self.agreeing) - _MOST_OUTPUTS} more, in report.json")
+        return f"An answer agrees with the original's: {'; '.join(said)}."
 
     def _outputs(self, winner: Candidate) -> list[str]:
         lines = [
@@ -308,42 +313,6 @@ def progress(candidate: Candidate, metric: Metric | None) -> str:
     if candidate.inside_budget is False:
         parts.append(f"outside the budget: {', '.join(map(broke, candidate.broken))}")
     return "  ".join(parts)
-
-
-def broke(breach: Breach) -> str:
-    """Says which limit was broken, and by how much."""
-    name = _MEASURES[breach.limit]
-    if breach.found is None:
-        return f"{name} not known"
-    return f"{name} {_value(breach.limit, breach.found)}"
-
-
-def limit(name: str, value: float) -> str:
-    """Says a limit in words."""
-    return f"{_LIMITS[name]} {_value(name, value)}"
-
-
-def _value(name: str, value: float) -> str:
-    if name == "max_size":
-        return size(int(value))
-    return f"{value:g} ms" if name == "max_latency_ms" else f"{value:.4g}"
-
-
-def size(count: int | None) -> str:
-    """Renders bytes."""
-    if count is None:
-        return ""
-    return f"{count / 1000:.1f} kB" if count < 1_000_000 else f"{count / 1_000_000:.2f} MB"  # noqa: PLR2004  the units
-
-
-def number(value: float | None) -> str:
-    """Renders a metric, a drop or a share."""
-    return "" if value is None else f"{value:.4f}"
-
-
-def ms(value: float | None) -> str:
-    """Renders milliseconds."""
-    return "" if value is None else f"{value:.3f} ms"
 
 
 def _short(text: str) -> str:

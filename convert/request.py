@@ -113,14 +113,19 @@ def _read(
     return data.read(path, with_targets=with_targets, picture=picture)
 
 
-def judged_by(about: Card, found: Task) -> tuple[Task, Metric]:
+def judged_by(about: Card, output: str, found: Task) -> tuple[Task, Metric]:
     """Settles task and metric: the card's, else what the metric or the targets look like.
+
+    Args:
+        about: The card.
+        output: Whose targets there are.
+        found: What they look like.
 
     Raises:
         CardError: The card's metric does not fit.
     """
     scored = about.metric
-    task = about.task or (scored.task if scored else None) or found
+    task = about.task_of(output) or (scored.task if scored else None) or found
     scored = scored or DEFAULTS[task]
     if scored.task not in (None, task):
         raise CardError(f"metric: {scored} does not fit task {task}, which {card.fitting(task)}")
@@ -128,11 +133,18 @@ def judged_by(about: Card, found: Task) -> tuple[Task, Metric]:
 
 
 def check_presentation(about: Card, signature: Signature) -> None:
-    """Holds the card's labels and picture against the model.
+    """Holds the card's tasks, labels and picture against the model.
 
     Raises:
-        CardError: There are more or fewer labels than scores, or pictures have another size.
+        CardError: A task is of no output, there are more or fewer labels than scores, or pictures
+            have another size.
     """
+    outputs = [spec.name for spec in signature.outputs]
+    for name in about.tasks:
+        if name not in outputs:
+            raise CardError(
+                f"task: the model has no output {name!r}: expected some of {', '.join(outputs)}"
+            )
     if about.labels is not None and len(signature.outputs) == 1:
         shape = signature.outputs[0].shape
         scores = shape[-1] if shape else FREE

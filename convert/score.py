@@ -10,12 +10,9 @@ import numpy.typing as npt
 from convert.data import Examples
 from convert.errors import CardError, DataError, ModelError
 from convert.metric import Kind, Metric, Task
+from convert.way import CLOSE, EVEN, Way, spread
 
 Array = npt.NDArray[Any]
-
-_CLOSE = 0.01
-_EVEN = 0.5
-_SUM_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,17 +54,6 @@ def task_of(examples: Examples) -> Task:
     return Task.CLASSIFICATION if whole else Task.REGRESSION
 
 
-def looks_like(given: Array) -> Task:
-    """Tells the task from answers: numbers from 0 to 1 that add up to 1 are scores of classes."""
-    if given.dtype.kind != "f" or given.ndim < 2 or given.shape[-1] < 2:  # noqa: PLR2004  an axis
-        return Task.REGRESSION
-    if given.size == 0:  # as many boxes as were found: none
-        return Task.REGRESSION
-    sums = given.sum(axis=-1, dtype=np.float64)
-    probable = given.min() >= 0 and np.allclose(sums, 1, atol=_SUM_TOLERANCE)
-    return Task.CLASSIFICATION if probable else Task.REGRESSION
-
-
 def are_logits(given: Array) -> bool:
     """Whether scores of classes are beyond what a probability can be."""
     return bool(given.min(initial=0.0) < 0 or given.max(initial=0.0) > 1)
@@ -84,11 +70,11 @@ def threshold(original: Array, targets: Array | None = None) -> float:
             beyond them too, and is no logit: then the original is right more often above a half.
     """
     if not are_logits(original):
-        return _EVEN
+        return EVEN
     if targets is None:
         return 0.0
-    logit, even = (float((_classes(original, it) == targets).mean()) for it in (0.0, _EVEN))
-    return _EVEN if even > logit else 0.0
+    logit, even = (float((_classes(original, it) == targets).mean()) for it in (0.0, EVEN))
+    return EVEN if even > logit else 0.0
 
 
 def class_count(given: Array) -> int:
@@ -175,7 +161,7 @@ def check_targets(examples: Examples, task: Task, given: Array) -> Array:
     return targets.reshape(wanted).astype(np.int64)
 
 
-def measure(metric: Metric, given: Array, targets: Array, above: float = _EVEN) -> float:
+def measure(metric: Metric, given: Array, targets: Array, above: float = EVEN) -> float:
     """Computes one of the built-in metrics.
 
     Args:
@@ -241,13 +227,13 @@ def worst_class(original: Array, candidate: Array, targets: Array) -> WorstClass
 
 
 def compare(
-    name: str, task: Task, original: Array, candidate: Array, above: float | None = None
+    name: str, way: Way, original: Array, candidate: Array, above: float | None = None
 ) -> OutputScore:
     """Holds one output against the original's.
 
     Args:
         name: The output's.
-        task: What agreeing means: the same class, or nearly the same number.
+        way: What agreeing means.
         original: The original's answers.
         candidate: The candidate's.
         above: The original's `threshold`, where it is known from targets.
@@ -265,27 +251,24 @@ def compare(
     error = float(np.abs(before - after).max(initial=0.0))
     return OutputScore(
         name=name,
-        agreement=agreement(task, original, candidate, above),
+        agreement=agreement(way, original, candidate, above),
         max_abs_error=error,
         max_relative_error=error / (float(np.abs(before).max(initial=0.0)) or 1.0),
     )
 
 
-def agreement(task: Task, original: Array, candidate: Array, above: float | None = None) -> float:
-    """Computes the share of answers that are the original's.
-
-    Classification: the same class. Regression: within 1 % of the spread of the original's answers;
-    whole numbers and truth values must be equal. Where there are no answers, none differs.
-    """
+def agreement(way: Way, original: Array, candidate: Array, above: float | None = None) -> float:
+    """Computes the share of answers that are the original's; where there are none, none differs."""
     if original.size == 0:
         return 1.0
-    if task is Task.CLASSIFICATION:
-        above = threshold(original) if above is None else above
-        return float((_classes(original, above) == _classes(candidate, above)).mean())
-    if original.dtype.kind != "f":
+    if way is Way.EQUAL:
         return float((original == candidate).mean())
-    spread = float(original.max() - original.min()) or float(np.abs(original).max()) or 1.0
-    return float((np.abs(original - candidate) <= _CLOSE * spread).mean())
+    if way is Way.NUMBER:
+        return float((np.abs(original - candidate) <= CLOSE * spread(original)).mean())
+    above = threshold(original) if above is None else above
+    if way is Way.LABELS:
+        return float(((original > above) == (candidate > above)).all(axis=-1).mean())
+    return float((_classes(original, above) == _classes(candidate, above)).mean())
 
 
 def _top(k: int, given: Array, targets: Array) -> float:

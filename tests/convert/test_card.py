@@ -65,7 +65,7 @@ def test_smallest_card(tmp_path: Path) -> None:
         ("name: 'two words'", "name: expected 1 to 64 letters"),
         ("name: 7", "name: expected 1 to 64 letters, digits, `_` or `-`"),
         ("model: [a]", "model: expected a .keras, .h5 or .tflite file"),
-        ("task: guessing", "task: expected classification or regression, got 'guessing'"),
+        ("task: guessing", "a mapping of outputs to these, got 'guessing'"),
         ("metric: f2", "metric: expected accuracy, top5 (any topK), f1, mean_iou, mse, mae, or"),
         ("metric: top0", "metric: expected accuracy"),
         ("metric: 'my metric:f'", "metric: expected accuracy"),

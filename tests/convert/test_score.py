@@ -10,6 +10,7 @@ from convert import metric, score
 from convert.data import Examples
 from convert.errors import CardError, DataError, ModelError
 from convert.metric import Task
+from convert.way import Way
 
 SCORES = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.3, 0.7]])
 
@@ -50,7 +51,7 @@ def test_original_says_what_a_lone_score_means() -> None:
     """Logits that rounding moved into 0 to 1 are still logits: two of four changed their class."""
     original = np.array([[-2.0], [0.3], [1.5], [-0.1]])
     candidate, targets = np.array([[0.1], [0.3], [0.9], [0.2]]), np.array([0, 1, 1, 0])
-    assert 0.5 == score.agreement(Task.CLASSIFICATION, original, candidate)
+    assert 0.5 == score.agreement(Way.CLASS, original, candidate)
     lost = score.worst_class(original, candidate, targets)
     assert score.WorstClass(number=0, drop=1.0, rows=2) == lost
 
@@ -59,7 +60,7 @@ def test_one_number_a_row_is_a_lone_score() -> None:
     """Rows of one probability each, without an axis for it, are judged one by one."""
     given = np.array([0.9, 0.1, 0.6, 0.2])
     assert 0.75 == score.measure(metric.ACCURACY, given, np.array([1, 0, 1, 1]))
-    assert 0.75 == score.agreement(Task.CLASSIFICATION, given, np.array([0.9, 0.1, 0.4, 0.2]))
+    assert 0.75 == score.agreement(Way.CLASS, given, np.array([0.9, 0.1, 0.4, 0.2]))
     fitted = score.check_targets(examples([[1], [0], [1], [1]]), Task.CLASSIFICATION, given)
     assert [1, 0, 1, 1] == fitted.tolist()
     with pytest.raises(CardError, match="lone score"):
@@ -69,7 +70,7 @@ def test_one_number_a_row_is_a_lone_score() -> None:
 def test_one_whole_number_a_row_is_the_class() -> None:
     """Class numbers agree where they are equal, and are no scores to judge by targets."""
     given = np.array([7, 0, 2, 2])
-    assert 0.75 == score.agreement(Task.CLASSIFICATION, given, np.array([7, 0, 2, 1]))
+    assert 0.75 == score.agreement(Way.CLASS, given, np.array([7, 0, 2, 1]))
     with pytest.raises(
         DataError, match=r"the model answers int64 of shape \(4,\): expected scores"
     ):
@@ -101,15 +102,13 @@ def test_agreement_of_classes() -> None:
     """Three of four classes alike agree by 0.75, whatever the scores."""
     other = SCORES.copy()
     other[3] = [0.51, 0.49]
-    assert 0.75 == score.agreement(Task.CLASSIFICATION, SCORES, other)
+    assert 0.75 == score.agreement(Way.CLASS, SCORES, other)
 
 
 def test_agreement_of_quantities() -> None:
     """Answers within 1 % of the spread agree."""
     original = np.array([0.0, 50.0, 100.0, 100.0])
-    assert 0.75 == score.agreement(
-        Task.REGRESSION, original, original + np.array([0.9, -0.9, 0.0, 1.1])
-    )
+    assert 0.75 == score.agreement(Way.NUMBER, original, original + np.array([0.9, -0.9, 0.0, 1.1]))
 
 
 def test_targets_take_the_answers_shape() -> None:
@@ -246,25 +245,26 @@ def test_worst_class_is_the_one_that_lost_most() -> None:
 
 def test_errors_of_an_output() -> None:
     """The largest difference, and its share of the largest magnitude."""
-    found = score.compare("y", Task.REGRESSION, np.array([-4.0, 1.0]), np.array([-4.0, 1.5]))
+    found = score.compare("y", Way.NUMBER, np.array([-4.0, 1.0]), np.array([-4.0, 1.5]))
     assert (0.5, 0.125, 0.5) == (found.max_abs_error, found.max_relative_error, found.agreement)
 
 
-@pytest.mark.parametrize("task", Task)
-def test_no_answers_agree(task: Task) -> None:
+@pytest.mark.parametrize("way", Way)
+def test_no_answers_agree(way: Way) -> None:
     """Where the original answers nothing, as a detector that finds none, nothing differs."""
     nothing = np.zeros((0, 4))
-    assert 1.0 == score.agreement(task, nothing, nothing)
+    assert 1.0 == score.agreement(way, nothing, nothing)
 
 
 def test_answers_of_another_shape_are_not_compared() -> None:
     """One box found where the original finds three is an error, not spread over the three."""
     with pytest.raises(ModelError, match=r"'boxes' in shape \(1, 4\).* original's \(3, 4\)"):
-        score.compare("boxes", Task.REGRESSION, np.zeros((3, 4)), np.zeros((1, 4)))
+        score.compare("boxes", Way.NUMBER, np.zeros((3, 4)), np.zeros((1, 4)))
 
 
-def test_probabilities_are_told_from_quantities() -> None:
-    """Rows from 0 to 1 that add up to 1 are scores of classes; others are quantities."""
-    assert Task.CLASSIFICATION is score.looks_like(SCORES)
-    for given in (SCORES * 2, SCORES - 0.5, SCORES[:, 0], np.ones((3, 2), int)):
-        assert Task.REGRESSION is score.looks_like(given)
+def test_agreement_of_labels() -> None:
+    """One label of a row on the other side of one half makes the row another answer."""
+    original = np.array([[0.9, 0.8, 0.1], [0.6, 0.2, 0.1]])
+    moved = np.array([[0.7, 0.9, 0.4], [0.6, 0.51, 0.1]])
+
+    assert 0.5 == score.agreement(Way.LABELS, original, moved)
