@@ -5,9 +5,15 @@ from dataclasses import dataclass
 
 # How far above and below a point a label may be moved, in heights of a line.
 _STEPS = (1.2, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0)
+# How far to the right or the left.
+_ASIDE = (0.0, 4.0, 8.0, 12.0)
 _GAP = 10.0
+_ROUNDS = 3
 _COVERING, _CROSSING, _OUTSIDE = 10.0, 4.0, 100.0
 _FAR = 0.01
+_CLIP = 4.0
+Place = tuple[float, float]
+Line = tuple[Place, Place]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,20 @@ class Box:
             and self.bottom < other.top
             and other.bottom < self.top
         )
+
+    def crosses(self, line: Line) -> bool:
+        """Whether a line goes through it."""
+        (x, y), (to_x, to_y) = line
+        start, end = 0.0, 1.0
+        sides = ((x, to_x, self.left, self.right), (y, to_y, self.bottom, self.top))
+        for at, to, low, high in sides:
+            if at == to:
+                if not low < at < high:
+                    return False
+                continue
+            enters, leaves = sorted(((low - at) / (to - at), (high - at) / (to - at)))
+            start, end = max(start, enters), min(end, leaves)
+        return start < end
 
     def holds(self, other: "Box") -> bool:
         """Whether the other lies in it whole."""
@@ -82,26 +102,50 @@ def clusters(places: Sequence[tuple[float, float]], reach: float) -> list[list[i
 def place(
     marks: Sequence[Box],
     sizes: Sequence[tuple[float, float]],
-    line: float,
+    line_height: float,
     taken: Sequence[Box],
     crossed: Sequence[Box],
     room: Box,
 ) -> list[Box]:
-    """Finds a place for each label, the first ones first.
+    """Finds a place for each label, the first ones first, and then once more among all others.
 
     Args:
         marks: What the labels belong to; covered by none of them.
         sizes: Widths and heights.
-        line: The height of a line of text.
+        line_height: Of a line of text.
         taken: What may not be covered either.
         crossed: What should not be, such as lines.
         room: Where they may be.
     """
-    placed: list[Box] = []
-    for mark, (width, height) in zip(marks, sizes, strict=True):
-        cost = _cost([*taken, *placed, *marks], crossed, room, mark)
-        placed.append(min(_around(mark, width, height, line), key=cost))
-    return placed
+    placed: dict[int, Box] = {}
+    for at in [*range(len(marks))] * _ROUNDS:  # the later ones may stand in the first ones' way
+        mark, (width, height) = marks[at], sizes[at]
+        others = {other: box for other, box in placed.items() if other != at}
+        drawn = [line for other, box in others.items() if (line := leader(marks[other], box))]
+        cost = _cost([*taken, *others.values(), *marks], crossed, drawn, room, mark)
+        placed[at] = min(_around(mark, width, height, line_height), key=cost)
+    return [placed[at] for at in range(len(marks))]
+
+
+def leader(mark: Box, label: Box) -> Line | None:
+    """The line from a mark to its label; None where the label stands beside it."""
+    x = min(max(mark.center, label.left + _CLIP), label.right - _CLIP)
+    if label.bottom > mark.top:
+        return (mark.center, mark.top), (x, label.bottom)
+    return ((mark.center, mark.bottom), (x, label.top)) if label.top < mark.bottom else None
+
+
+def _meet(one: Line, other: Line) -> bool:
+    """Whether two lines cross."""
+
+    def side(line: Line, place: Place) -> float:
+        (x, y), (to_x, to_y) = line
+        return (to_x - x) * (place[1] - y) - (to_y - y) * (place[0] - x)
+
+    return (
+        side(one, other[0]) * side(one, other[1]) < 0
+        and side(other, one[0]) * side(other, one[1]) < 0
+    )
 
 
 def _around(mark: Box, width: float, height: float, line: float) -> Iterator[Box]:
@@ -111,18 +155,29 @@ def _around(mark: Box, width: float, height: float, line: float) -> Iterator[Box
     center = (mark.left + mark.right) / 2
     for step in _STEPS:
         for bottom in (mark.top + (step - 0.8) * line, mark.bottom - (step - 0.8) * line - height):
-            for left in (center - width / 2, mark.left, mark.right - width, mark.right + _GAP):
+            near = (center - width / 2, mark.left, mark.right - width)
+            aside = (mark.right + _GAP + far * line for far in _ASIDE)
+            for left in (*near, *aside, *(mark.left - _GAP - far * line - width for far in _ASIDE)):
                 yield Box(left, bottom, left + width, bottom + height)
 
 
 def _cost(
-    taken: Sequence[Box], crossed: Sequence[Box], room: Box, mark: Box
+    taken: Sequence[Box], crossed: Sequence[Box], leaders: Sequence[Line], room: Box, mark: Box
 ) -> Callable[[Box], float]:
+    others = [one for one in taken if one != mark]
+
     def cost(box: Box) -> float:
-        away = abs((box.bottom + box.top - mark.bottom - mark.top) / 2)
+        away = abs(box.bottom + box.top - mark.bottom - mark.top) / 2
+        away += max(box.left - mark.right, mark.left - box.right, 0.0)
+        crossings = sum(box.overlaps(other) for other in crossed)
+        crossings += sum(box.crosses(line) for line in leaders)
+        own = leader(mark, box)
+        if own is not None:
+            crossings += sum(other.crosses(own) for other in others)
+            crossings += sum(_meet(own, line) for line in leaders)
         return (
             _COVERING * sum(box.overlaps(other) for other in taken)
-            + _CROSSING * sum(box.overlaps(other) for other in crossed)
+            + _CROSSING * crossings
             + _OUTSIDE * (not room.holds(box))
             + _FAR * away
         )

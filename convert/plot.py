@@ -5,13 +5,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from convert.labels import Box, clusters, place
+from convert.labels import Box, clusters, leader, place
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _WIDTH, _HEIGHT, _DPI = 8.0, 4.6, 150
 _MOST_POINTS = 24
+_FAR = 1.5  # times the largest size
 _INK, _QUIET, _FAINT = "#222222", "#767676", "#c9c9c9"
 _CHOSEN, _OUTSIDE, _LIMIT = "#00753a", "#b3452c", "#b3452c"
 _KILO, _MEGA = 1000, 1_000_000
@@ -98,7 +99,7 @@ def _unit(picture: Picture) -> tuple[int, str]:
 def _frame(axes: "Axes", picture: Picture, unit: int, name: str) -> None:
     """Sets the scales: sizes from zero, values as close as shows the differences."""
     sizes = [point.size for point in picture.points]
-    if picture.size_limit is not None:
+    if picture.size_limit is not None and not _is_far(picture):
         sizes.append(picture.size_limit[0])
     values = [point.value for point in picture.points]
     if picture.value_limit is not None:
@@ -118,6 +119,12 @@ def _frame(axes: "Axes", picture: Picture, unit: int, name: str) -> None:
     axes.ticklabel_format(axis="y", useOffset=False)
 
 
+def _is_far(picture: Picture) -> bool:
+    """Whether the limit of sizes is so far above them all that it would squeeze them together."""
+    assert picture.size_limit is not None  # noqa: S101  so callers found
+    return picture.size_limit[0] > _FAR * max(point.size for point in picture.points)
+
+
 def _limits(axes: "Axes", picture: Picture, unit: int) -> list[Box]:
     """Draws the budget; returns what its lines and words take, words first."""
     lines, words = [], []
@@ -130,6 +137,11 @@ def _limits(axes: "Axes", picture: Picture, unit: int) -> list[Box]:
         words.append(axes.annotate(text, **at, xytext=(0, -3), ha="right", va="top", **said))
     if picture.size_limit is not None:
         size, text = picture.size_limit
+        if _is_far(picture):
+            at = {"xy": (1.0, 1.0), "xycoords": "axes fraction"}
+            text = f"{text}, beyond this scale"
+            words.append(axes.annotate(text, **at, xytext=(0, 3), ha="right", va="bottom", **said))
+            return [_box(it.get_window_extent()) for it in (*words, *lines)]
         lines.append(axes.axvline(size / unit, zorder=1, **style))
         at = {"xy": (size / unit, 1.0), "xycoords": ("data", "axes fraction")}
         side = "left" if size / unit < sum(axes.get_xlim()) / 2 else "right"
@@ -186,13 +198,12 @@ def _labels(axes: "Axes", points: Sequence[Point], unit: int, taken: Sequence[Bo
     for block, mark, box in zip(names, marks, boxes, strict=True):
         for row, name in enumerate(block):
             name.set_position((box.left, box.top - (row + 0.5) * _LINE * scale))
-        if box.bottom > mark.top or box.top < mark.bottom:
-            x = min(max(mark.center, box.left + 4), box.right - 4)
-            ends = (mark.top, box.bottom) if box.bottom > mark.top else (mark.bottom, box.top)
+        line = leader(mark, box)
+        if line is not None:
+            across, up = zip(*line, strict=True)
             axes.plot(
-                [mark.center, x], ends, color=_FAINT, linewidth=0.9, zorder=2, transform=None,
-                clip_on=False,
-            )  # fmt: skip
+                across, up, color=_FAINT, linewidth=0.9, zorder=2, transform=None, clip_on=False
+            )
 
 
 def _named(axes: "Axes", point: Point) -> Any:  # noqa: ANN401  moved by pixels afterwards
