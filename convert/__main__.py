@@ -222,7 +222,7 @@ def _parser() -> argparse.ArgumentParser:
         "--max-accuracy-drop",
         type=_of(field.not_negative, "a number from 0 to 1"),
         metavar="SHARE",
-        help="budget: how much worse by the metric",
+        help=f"budget: {metric.DROP}",
     )
     parser.add_argument(
         "--min-agreement",

@@ -46,7 +46,7 @@ class Budget:
     """Limits; None is no limit.
 
     Attributes:
-        max_accuracy_drop: How much worse than the original by the metric, whichever that is.
+        max_accuracy_drop: How much worse than the original; see `convert.metric.DROP`.
         min_agreement: Share of answers that must be the original's, from 0 to 1.
         max_size: Bytes of model.tflite, as it lies on the disk.
         max_latency_ms: Median of one call.

@@ -13,6 +13,11 @@ RULE = (
     "module:function or {function: module:function, better: higher or lower}"
 )
 
+DROP = (
+    "how much worse than the original by the metric; for mse and mae the rise, as a share of the "
+    "error of the best constant guess"
+)
+
 
 class Task(StrEnum):
     """What the model's scores mean."""

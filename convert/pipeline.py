@@ -88,6 +88,7 @@ def convert(asked: Request, scratch: Path, say: Say) -> dict[str, bytes]:
         original_gzip_size=_gzip_size(about.model),
         original_metric=original_metric,
         metric_limit=_metric_limit(asked, judging, original_metric),
+        constant_guess=_constant_guess(judging),
         original_latency_ms=original_latency,
         candidates=candidates,
         pruned=pruned,
@@ -187,6 +188,12 @@ def _metric_limit(asked: Request, judging: Judge | None, original: float | None)
     if original is None or allowed is None:
         return None
     return score.limit(judging.metric, original, allowed, judging.targets)
+
+
+def _constant_guess(judging: Judge | None) -> float | None:
+    if judging is None or judging.metric is None or judging.targets is None:
+        return None
+    return score.constant_guess(judging.metric, judging.targets)
 
 
 def _gzip_size(path: Path) -> int:

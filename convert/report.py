@@ -8,7 +8,7 @@ from convert.budget import Budget, Prefer
 from convert.choose import Candidate
 from convert.judge import Basis
 from convert.litert import THREADS
-from convert.metric import Metric
+from convert.metric import DROP, Metric
 from convert.plot import Picture, Point
 from convert.prune import Pruned
 from convert.recipe import Recipe
@@ -46,6 +46,7 @@ class Report:
         original_gzip_size: Bytes after gzip.
         original_metric: None without evaluation data.
         metric_limit: The metric's value that the budget's drop allows at most; None without.
+        constant_guess: What the best constant guess errs by; None where the metric is no error.
         original_latency_ms: Median of one call of the original, as TensorFlow runs it; None where
             there is no example to call it with.
         candidates: In the order of trying.
@@ -67,6 +68,7 @@ class Report:
     original_gzip_size: int
     original_metric: float | None
     metric_limit: float | None
+    constant_guess: float | None
     original_latency_ms: float | None
     candidates: Sequence[Candidate]
     not_tried: Sequence[tuple[Recipe, str]]
@@ -170,11 +172,19 @@ class Report:
             measure=measure,
             across="size once compressed" if packed else "size of the file",
             points=points,
-            value_limit=None if at is None else (at, f"budget: {limit(name, limits[name])}"),
+            value_limit=None if at is None else (at, f"budget: {self._bound(name, at)}"),
             size_limit=None
             if self.budget.max_size is None
             else (self.budget.max_size, f"budget: {limit('max_size', self.budget.max_size)}"),
         )
+
+    def _bound(self, name: str, at: float) -> str:
+        """Says a limit in what the vertical axis has."""
+        said = limit(name, self.budget.to_json()[name])
+        if name == "min_agreement" or self.metric is None:
+            return said
+        side = "at least" if self.metric.higher_is_better else "at most"
+        return f"{self.metric} {side} {at:.4g} ({said})"
 
     def _candidate(self, candidate: Candidate) -> dict[str, Any]:
         worst, done = candidate.worst, self.pruned.get(candidate.recipe.pruned)
@@ -257,7 +267,16 @@ class Report:
             )
             return [f"{compared} {budget}{latency}", agreeing]
         of = f"{self.metric} of {self.output!r}" if self._has_several() else str(self.metric)
-        return [f"{budget}Scored by {of} on {rows}. {latency}", agreeing]
+        return [f"{budget}Scored by {of} on {rows}. {latency}", self._dropping(), agreeing]
+
+    def _dropping(self) -> str:
+        """Says what a drop is, and for an error what it is a share of."""
+        share = ""
+        if self.constant_guess is not None:
+            share = f" (here {self.constant_guess:.4g})"
+            if self.constant_guess == 0:  # targets that are all alike
+                share += ", or the rise itself where that is 0"
+        return f"Drop: {DROP}{share}."
 
     def _agreeing(self) -> str:
         """Says of each output when an answer counts as the original's."""

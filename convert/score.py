@@ -187,9 +187,8 @@ def measure(metric: Metric, given: Array, targets: Array, above: float = EVEN) -
 def drop(metric: Metric, original: float, candidate: float, targets: Array) -> float:
     """Says how much worse a candidate is than the original; negative when it is better.
 
-    The plain difference, but for mse and mae: there the rise as a share of the error that the best
-    constant guess makes (for mse that is what R squared loses), so that 0.01 means the same
-    whatever the unit.
+    The plain difference, but for mse and mae: there the rise as a share of `constant_guess` (for
+    mse that is what R squared loses), so that 0.01 means the same whatever the unit.
     """
     worse = original - candidate if metric.higher_is_better else candidate - original
     return worse / _unit(metric, targets)
@@ -201,16 +200,22 @@ def limit(metric: Metric, original: float, max_drop: float, targets: Array) -> f
     return original - room if metric.higher_is_better else original + room
 
 
+def constant_guess(metric: Metric, targets: Array) -> float | None:
+    """Says how far the best constant guess is off: the mean by mse, the median by mae.
+
+    None where the metric is no error.
+    """
+    if metric.kind is Kind.MSE:
+        return float(targets.var())
+    if metric.kind is Kind.MAE:
+        return float(np.abs(targets - np.median(targets)).mean())
+    return None
+
+
 def _unit(metric: Metric, targets: Array) -> float:
     """How much of the metric is a drop of 1."""
-    if metric.kind is Kind.MSE:
-        guess = float(targets.var())
-    elif metric.kind is Kind.MAE:
-        guess = float(np.abs(targets - np.median(targets)).mean())
-    else:
-        return 1.0
     # Targets that are all alike leave nothing to compare with; then it is the plain rise.
-    return guess or 1.0
+    return constant_guess(metric, targets) or 1.0
 
 
 def worst_class(original: Array, candidate: Array, targets: Array) -> WorstClass:

@@ -8,9 +8,11 @@ import keras
 import numpy as np
 import pytest
 
+from convert.__main__ import main
 from convert.budget import Budget, Prefer
 from convert.choose import Candidate, choose
 from convert.errors import BudgetError
+from convert.metric import DROP
 from convert.recipe import Recipe, Scheme
 
 BUDGET = Budget(max_accuracy_drop=0.01)
@@ -133,6 +135,47 @@ def test_regression_is_judged_by_its_error(convert: Any, prices: Any, tmp_path: 
     assert "mse" == report["metric"]
     drops = {one["recipe"]: one["drop"] for one in report["candidates"]}
     assert drops["float32"] < 1e-6 < drops["dynamic_wi8_afp32"] < 0.01
+
+
+@pytest.mark.parametrize(
+    ("metric", "guess"), [("mse", np.var), ("mae", lambda y: np.abs(y - np.median(y)).mean())]
+)
+def test_drop_of_an_error_is_explained(
+    convert: Any, prices: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, metric: str,
+    guess: Any,
+) -> None:  # fmt: skip
+    """Report and picture say of what the drop is a share, and which error the budget allows."""
+    drawn: list[Any] = []
+
+    def draw(picture: Any) -> bytes:
+        drawn.append(picture)
+        return b""
+
+    monkeypatch.setattr("convert.plot.draw", draw)
+    x, y = prices
+    y = y + 10
+    np.savez(tmp_path / "e.npz", x=x, y=y)
+    outcome = convert(
+        tmp_path / "model.keras", "--evaluation", tmp_path / "e.npz", "--metric", metric,
+        "--recipe", "float16", "--max-accuracy-drop", "0.5",
+    )  # fmt: skip
+    report = json.loads((outcome.out / "report.json").read_text())
+    [made], unit = report["candidates"], guess(y.astype(np.float64))
+    rise = made["metric"] - report["original"]["metric"]
+    assert pytest.approx(rise / unit, abs=1e-5) == made["drop"]
+    assert f"Drop: {DROP} (here {unit:.4g})." in (outcome.out / "report.md").read_text()
+    allowed = report["original"]["metric"] + 0.5 * unit
+    at, said = drawn[0].value_limit
+    assert pytest.approx(allowed) == at
+    assert f"budget: {metric} at most {at:.4g} (drop at most 0.5)" == said
+
+
+def test_help_and_readme_say_what_a_drop_is(capsys: pytest.CaptureFixture[str]) -> None:
+    """One statement everywhere: of the metric, and of errors as a share."""
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    said = (capsys.readouterr().out, (Path(__file__).parents[2] / "README.md").read_text())
+    assert [True, True] == [DROP in " ".join(text.split()) for text in said]
 
 
 def test_named_recipe_needs_no_evaluation(zoo: Any, convert: Any) -> None:
