@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from convert import data, prune, screen
+from convert.errors import DataError
 from convert.load import Source
 from convert.prune import Pruned, Training
 from convert.quiet import quiet
@@ -39,6 +40,22 @@ def make(
             made, done[share] = prune.load_pruned(asked.card.model, folder, share / 100, training)
         models[share] = made.float_model
     return models, done
+
+
+def check_training(asked: Request, source: Source) -> None:
+    """Holds the training data against the model, as far as that goes without training.
+
+    Raises:
+        DataError: They do not fit, or the model has outputs that there would be no targets for.
+    """
+    if asked.training is None:
+        return
+    examples, count = data.fit(asked.training, source.signature), len(source.signature.outputs)
+    if count != 1 and any(recipe.pruned for recipe in asked.plan.tried):
+        raise DataError(
+            f"{examples.path}: the model has {count} outputs and `y` belongs to one: leave the "
+            "training data out, and weights are cut off without fine-tuning"
+        )
 
 
 def _training(asked: Request, source: Source) -> Training | None:

@@ -134,8 +134,7 @@ def _ready(
     request.check_presentation(about, source.signature)
     tried = _tried(asked, source)
     calibration = asked.calibration and data.fit(asked.calibration, source.signature)
-    if asked.training is not None:
-        data.fit(asked.training, source.signature)
+    bases.check_training(asked, source)
     with quiet():
         judging = judge.prepare(asked, source)
     return source, tried, calibration, judging

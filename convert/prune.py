@@ -209,11 +209,6 @@ def _tune(
     """Trains while the share rises; returns the epochs and the loss's name."""
     import keras
 
-    if len(model.outputs) != 1:
-        raise DataError(
-            f"{training.examples.path}: the model has {len(model.outputs)} outputs and `y` belongs "
-            "to one: leave the training data out, and weights are cut off without fine-tuning"
-        )
     loss = _loss(model, training)
     rows = training.examples.rows
     each = -(-rows // _BATCH)

@@ -65,6 +65,17 @@ def operation_that_litert_lacks(model: Path) -> None:
     change(model, "model", "m.keras")
 
 
+def training_targets_of_one_of_two_outputs(model: Path) -> None:
+    """Fine-tuning wants targets for all outputs, and targets are of one."""
+    start = keras.Input((12,), name="features")
+    two = [keras.layers.Dense(4, name=name)(start) for name in ("kind", "price")]
+    keras.Model(start, two).save(model / "m.keras")
+    change(model, "model", "m.keras")
+    for file in ("evaluation", "training"):
+        np.savez(model / f"{file}.npz", x=np.zeros((8, 12), np.float32), y_kind=np.zeros(8, int))
+        change(model, file, f"{file}.npz")
+
+
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
@@ -73,6 +84,7 @@ def operation_that_litert_lacks(model: Path) -> None:
         (targets_of_an_unknown_class, "knows 0 to 3"),
         (metric_that_cannot_fail, "metric: top5: output 'scores' has 4 classes"),
         (weights_that_are_not_numbers, "NaN or infinite"),
+        (training_targets_of_one_of_two_outputs, "training.npz: the model has 2 outputs and `y`"),
         (operation_that_litert_lacks, "LiteRT has no operation for Erfinv"),
     ],
 )
