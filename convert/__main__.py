@@ -14,7 +14,7 @@ from typing import Any, NoReturn, TypeVar
 
 from convert import card, fetch, isolation, metric, output
 from convert import fields as field
-from convert.budget import Budget, Prefer
+from convert.budget import AS_FAST, Budget, Prefer
 from convert.errors import BudgetError, ConvertError, OptionError, OutputError
 from convert.fingerprint import fingerprint
 from convert.measure import measure
@@ -210,10 +210,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--calibration", metavar="DATA", help=".npz, .csv or pictures: example inputs"
     )
-    parser.add_argument("--evaluation", metavar="NPZ", help="held-out inputs and `y`")
     parser.add_argument(
-        "--training", metavar="NPZ", help="inputs and `y`, to fine-tune what was pruned"
+        "--evaluation", metavar="DATA", help=".npz or .csv: held-out inputs and `y`"
     )
+    parser.add_argument("--training", metavar="DATA", help="the same, to fine-tune what was pruned")
     parser.add_argument("--metric", metavar="NAME", help=metric.RULE.partition(" or {")[0])
     parser.add_argument(
         "--lower-is-better", action="store_true", help="of a metric that is a function of your own"
@@ -246,8 +246,9 @@ def _parser() -> argparse.ArgumentParser:
         "--prefer",
         type=Prefer,
         choices=list(Prefer),
+        # argparse takes a lone % for a format.
         help="of the candidates inside the budget, the smallest once compressed (default), or the "
-        "fastest",
+        f"fastest (of those at most {AS_FAST:.0%}% slower the smallest)",
     )
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="where the results go")
     parser.add_argument(

@@ -9,6 +9,7 @@ from convert import fields as field
 from convert.fields import Fields
 
 DEFAULT_MAX_DROP = 0.01
+AS_FAST = 0.05
 # One part in 10^9 forgives what subtracting two shares loses, never a row.
 _ROUNDING = 1e-9
 
@@ -19,7 +20,8 @@ class Prefer(StrEnum):
     SIZE = "size"
     """The smallest once compressed, which is what the image carries."""
     LATENCY = "latency"
-    """The fastest; of those as fast, give or take 5 %, the smallest. Depends on the machine."""
+    """The smallest of those that take at most `AS_FAST` longer than the fastest, which depends on
+    the machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,14 +1,16 @@
 """The smallest (or fastest) candidate inside the budget."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from convert.budget import Breach, Budget, Prefer
+from convert.budget import AS_FAST, Breach, Budget, Prefer
 from convert.errors import BudgetError
 from convert.recipe import Recipe
 from convert.score import OutputScore, WorstClass
+from convert.words import broke, limit
 
-_AS_FAST = 1.05
+_WITH_UNITS = ("max_size", "max_latency_ms")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +72,7 @@ def choose(
         raise BudgetError(_why(candidates, budget), table)
     if prefer is Prefer.LATENCY:
         timed = [one.latency_ms for one in fit if one.latency_ms is not None]
-        slowest = min(timed, default=0.0) * _AS_FAST
+        slowest = min(timed, default=0.0) * (1 + AS_FAST)
         fit = [
             one for one in fit if one.latency_ms is not None and one.latency_ms <= slowest
         ] or fit
@@ -78,27 +80,22 @@ def choose(
 
 
 def _why(candidates: Sequence[Candidate], budget: Budget) -> str:
-    limits = ", ".join(f"{name} {value:g}" for name, value in budget.to_json().items())
-    start = f"no candidate is inside the budget ({limits})"
+    limits = [limit(name, value) for name, value in budget.to_json().items()]
+    start = f"no candidate is inside the budget ({', '.join(limits)})"
     made = [one for one in candidates if one.error is None]
     if not made:
         return f"{start}: none could be made"
-    drops = [one.drop for one in made if one.drop is not None]
-    agreements = [one.agreement for one in made if one.agreement is not None]
-    sizes = [one.size for one in made if one.size is not None]
-    latencies = [one.latency_ms for one in made if one.latency_ms is not None]
-    broken = {breach.limit for one in made for breach in one.broken}
-    best = [
-        text
-        for limit, text in (
-            ("max_accuracy_drop", f"the least drop is {min(drops, default=0):.4f}"),
-            ("min_agreement", f"the best agreement is {max(agreements, default=0):.4f}"),
-            ("max_size", f"the smallest has {min(sizes, default=0):,} bytes"),
-            ("max_latency_ms", f"the fastest takes {min(latencies, default=0):.3f} ms"),
-        )
-        if limit in broken
-    ]
+    nearest = min(made, key=lambda one: (len(one.broken), sum(map(_excess, one.broken))))
+    keys = " and ".join(one.limit for one in nearest.broken)
     return (
-        f"{start}: {', '.join(best)}; raise what is broken, or train a model that keeps more when "
-        "rounded"
+        f"{start}: the nearest, {nearest.recipe}, has {', '.join(map(broke, nearest.broken))}; "
+        f"loosen {keys}, or train a model that keeps more when rounded"
     )
+
+
+def _excess(breach: Breach) -> float:
+    """How far beyond a limit a measure is: shares as they are, sizes and times by the limit."""
+    if breach.found is None:
+        return math.inf
+    beyond = abs(breach.found - breach.allowed)
+    return beyond / breach.allowed if breach.limit in _WITH_UNITS else beyond

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from convert.budget import Budget, Prefer
+from convert.budget import AS_FAST, Budget, Prefer
 from convert.choose import Candidate
 from convert.judge import Basis
 from convert.litert import THREADS
@@ -24,7 +24,10 @@ _COLUMNS = (
     *("recipe", "size", "gzip", "{metric}", "drop", "worst class", "agreement", "latency"),
     *("memory", ""),
 )
-_PREFERRED = {Prefer.SIZE: "smallest once compressed (gzip)", Prefer.LATENCY: "fastest"}
+_PREFERRED = {
+    Prefer.SIZE: "smallest once compressed (gzip)",
+    Prefer.LATENCY: f"fastest (of those at most {AS_FAST:.0%} slower the smallest)",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

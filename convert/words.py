@@ -14,6 +14,7 @@ _MEASURES = {
     "max_size": "size",
     "max_latency_ms": "latency",
 }
+_UNITS = {"max_size": " bytes", "max_latency_ms": " ms"}
 
 
 def broke(breach: Breach) -> str:
@@ -21,7 +22,10 @@ def broke(breach: Breach) -> str:
     name = _MEASURES[breach.limit]
     if breach.found is None:
         return f"{name} not known"
-    return f"{name} {_value(breach.limit, breach.found)}"
+    found = _value(breach.limit, breach.found)
+    if found == _value(breach.limit, breach.allowed):  # just beyond: all digits then
+        found = f"{breach.found:,.10g}{_UNITS.get(breach.limit, '')}"
+    return f"{name} {found}"
 
 
 def limit(name: str, value: float) -> str:

@@ -14,6 +14,7 @@ from convert.choose import Candidate, choose
 from convert.errors import BudgetError
 from convert.metric import DROP
 from convert.recipe import Recipe, Scheme
+from convert.words import broke
 
 BUDGET = Budget(max_accuracy_drop=0.01)
 
@@ -67,19 +68,64 @@ def test_fastest_wins_where_latency_is_preferred() -> None:
     assert "float16" == chosen(candidates, Prefer.LATENCY)
 
 
+def test_how_much_slower_counts_as_fast_is_told(
+    zoo: Any, convert: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Help, README and the report say the tolerance."""
+    outcome = convert(zoo.keras, "--min-agreement", "0", "--prefer", "latency")
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    readme = " ".join((Path(__file__).parents[2] / "README.md").read_text().split())
+    told = "fastest (of those at most 5% slower the smallest)"
+    assert told in " ".join(capsys.readouterr().out.split())
+    assert told in (outcome.out / "report.md").read_text()
+    assert "the smallest of those at most 5 % slower than the fastest" in readme
+
+
 def test_failed_candidate_is_passed_over() -> None:
     """A recipe that the quantizer refused leaves the others standing."""
     failed = Candidate(recipe=Recipe("static_wi8_ai8"), error="no")
     assert "float32" == chosen([failed, candidate("float32", 9)])
 
 
+def outside(name: str, budget: Budget, **measures: Any) -> Candidate:
+    """A candidate that is not inside a budget."""
+    found = {"drop": 0.0, "agreement": 1.0, "size": 9, "latency_ms": 1.0} | measures
+    broken = budget.broken_by(**found)
+    return candidate(name, found["size"], drop=found["drop"], broken=broken, inside_budget=False)
+
+
 def test_nothing_inside_the_budget() -> None:
-    """Where all are worse, the least drop and the table are told."""
-    broken = BUDGET.broken_by(drop=0.5, agreement=None, size=9, latency_ms=None)
-    outside = candidate("float32", 9, drop=0.5, broken=broken, inside_budget=False)
-    with pytest.raises(BudgetError, match=r"max_accuracy_drop 0\.01\).*drop is 0\.5000") as caught:
-        choose([outside], BUDGET, Prefer.SIZE, "the table")
+    """Where none is inside, the nearest one is told with all that it breaks, and the table."""
+    budget = Budget(max_accuracy_drop=0.01, max_size=4000)
+    candidates = [
+        outside("float32", budget, size=9000),
+        outside("float16", budget, size=5000),
+        outside("dynamic_wi8_afp32", budget, size=4001, drop=0.02),
+    ]
+    with pytest.raises(BudgetError) as caught:
+        choose(candidates, budget, Prefer.SIZE, "the table")
+    assert (
+        "no candidate is inside the budget (drop at most 0.01, size at most 4.0 kB): the nearest, "
+        "float16, has size 5.0 kB; loosen max_size, or train a model that keeps more when rounded"
+    ) == str(caught.value)
     assert "the table" == caught.value.table
+
+
+@pytest.mark.parametrize(
+    ("budget", "measures", "expected"),
+    [
+        (Budget(max_accuracy_drop=0.01), {"drop": 0.0100004}, "drop 0.0100004"),
+        (Budget(max_size=4_000_000), {"size": 4_000_123}, "size 4,000,123 bytes"),
+        (Budget(max_latency_ms=5.0), {"latency_ms": 5.0000001}, "latency 5.0000001 ms"),
+        (Budget(max_latency_ms=5.0), {"latency_ms": None}, "latency not known"),
+        (Budget(min_agreement=0.99), {"agreement": 0.5}, "agreement 0.5"),
+    ],
+)
+def test_what_is_broken_is_told(budget: Budget, measures: Any, expected: str) -> None:
+    """What is just beyond a limit is told with the digits that say so."""
+    [breach] = outside("float32", budget, **measures).broken
+    assert expected == broke(breach)
 
 
 def test_auto_tries_all_recipes(zoo: Any, convert: Any) -> None:
@@ -121,7 +167,7 @@ def test_impossible_budget_exits_3_with_the_table(zoo: Any, convert: Any, tmp_pa
     assert 3 == outcome.code
     assert any(line.startswith("| dynamic_wi8_afp32 |") for line in outcome.errors)
     assert outcome.errors[-1].startswith(
-        "convert: no candidate is inside the budget (max_accuracy_drop 0): the least drop is 0."
+        "convert: no candidate is inside the budget (drop at most 0): the nearest, dynamic_"
     )
     assert [] == list(convert.folder.iterdir())
 

@@ -100,8 +100,8 @@ def test_named_recipe_on_made_up_rows_keeps_its_budget(zoo: Any, convert: Any) -
     assert 3 == outcome.code
     [row] = [line for line in outcome.errors if line.startswith("| dynamic_wi8_afp32")]
     assert re.search(r"\| size \d+\.\d kB \|$", row)
-    assert "(min_agreement 0.5, max_size 2000)" in outcome.errors[-1]
-    assert "the smallest has" in outcome.errors[-1]
+    assert "(agreement at least 0.5, size at most 2.0 kB)" in outcome.errors[-1]
+    assert re.search(r"has size \d+\.\d kB; loosen max_size", outcome.errors[-1])
 
 
 def test_own_metric_decides_in_a_worker(zoo: Any, convert: Any, tmp_path: Path) -> None:
