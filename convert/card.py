@@ -132,8 +132,8 @@ def _card(fields: Fields, folder: Path, fetched: Mapping[str, Path]) -> Card | N
     calibration = fields.take(
         "calibration", "the path of an .npz or .csv file or of a folder of pictures", field.text
     )
-    evaluation = fields.take("evaluation", "the path of an .npz file", field.text)
-    training = fields.take("training", "the path of an .npz file", field.text)
+    evaluation = fields.take("evaluation", "the path of an .npz or .csv file", field.text)
+    training = fields.take("training", "the path of an .npz or .csv file", field.text)
     meant = fields.take("task", _TASK_RULE, _tasks)
     task = meant if isinstance(meant, Task) else None
     scored = fields.take("metric", metric.RULE, lambda value: metric.parse(value, folder))

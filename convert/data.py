@@ -24,6 +24,9 @@ Array = npt.NDArray[Any]
 INPUT_ALIAS = "x"
 TARGETS = "y"
 TARGETS_OF = "y_"
+_TABLES = "an .npz or a .csv file"
+_ZIP_MAGIC = b"PK"
+_NPY_MAGIC = b"\x93NUMPY"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +66,11 @@ def read(path: Path, *, with_targets: bool, picture: Picture | None = None) -> E
         DataError: It cannot be read, holds something that is not numbers, lacks `y` where targets
             are wanted, or its arrays differ in length.
     """
+    if not path.exists():
+        forms = _TABLES if with_targets else f"{_TABLES}, or a folder of pictures"
+        raise DataError(f"{path}: not found: expected {forms}")
+    if with_targets and path.is_dir():
+        raise DataError(f"{path}: a folder, which holds no targets: expected {_TABLES}")
     typed = not (path.is_dir() or path.suffix.lower() == ".csv")
     arrays = _arrays(path) if typed else _numbers(path, picture)
     targets = arrays.pop(TARGETS, None)
@@ -187,12 +195,17 @@ def _arrays(path: Path) -> dict[str, Array]:
     try:
         # Opened here: numpy leaves a file that is no zip open.
         with path.open("rb") as opened:
-            file = np.load(opened, allow_pickle=False)
-            if not isinstance(file, np.lib.npyio.NpzFile):
+            head = opened.read(len(_NPY_MAGIC))
+            if head == _NPY_MAGIC:
                 raise DataError(f"{path}: one bare array: expected an .npz file (numpy.savez)")
+            if not head.startswith(_ZIP_MAGIC):
+                raise DataError(
+                    f"{path}: not an .npz file (it starts {head!r}): expected what numpy.savez "
+                    "writes, or a table whose name ends in .csv"
+                )
+            opened.seek(0)
+            file = np.load(opened, allow_pickle=False)
             return {name: file[name] for name in file.files}
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: not found: expected an .npz file (numpy.savez)") from error
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{path}: not an .npz file of plain numbers: {error}") from error
 

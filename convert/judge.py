@@ -171,7 +171,7 @@ def prepare(asked: Request, source: Source) -> Judge | None:
             return None
         raise DataError(
             "min_agreement needs inputs to compare on, and the model's inputs have free "
-            "dimensions, for which none can be made up: give --calibration FILE.npz"
+            "dimensions, for which none can be made up: give --calibration, .npz, .csv or pictures"
         )
     try:
         return _without(asked, source, Basis.SYNTHETIC, made, Path("synthetic inputs"))
@@ -180,7 +180,7 @@ def prepare(asked: Request, source: Source) -> Judge | None:
             return None  # made-up numbers prove nothing against a model either
         raise DataError(
             f"min_agreement cannot be judged on made-up inputs ({error}): give "
-            "--calibration FILE.npz, with inputs that make sense"
+            "--calibration, .npz, .csv or pictures, with inputs that make sense"
         ) from error
 
 

@@ -148,11 +148,12 @@ def check_presentation(about: Card, signature: Signature) -> None:
     if about.labels is not None and len(signature.outputs) == 1:
         shape = signature.outputs[0].shape
         scores = shape[-1] if shape else FREE
-        # One score is a probability, and belongs to two labels.
         if scores != FREE and len(about.labels) != max(scores, 2):
+            has = f"{scores} scores: expected one label for each"
+            if scores == 1:
+                has = "one score, the probability of the second of two labels: expected both"
             raise CardError(
-                f"labels: {len(about.labels)} given, but {signature.outputs[0].name!r} has "
-                f"{scores} scores: expected one label for each"
+                f"labels: {len(about.labels)} given, but {signature.outputs[0].name!r} has {has}"
             )
     if about.picture is not None:
         _check_picture(about.picture, signature)

@@ -39,6 +39,15 @@ def labels_of_another_length(model: Path) -> None:
     change(model, "labels", "[one, two]")
 
 
+def one_label_of_one_score(model: Path) -> None:
+    """A probability is of the second of two labels."""
+    start = keras.Input((12,), name="features")
+    spam = keras.layers.Dense(1, activation="sigmoid", name="spam")
+    keras.Model(start, spam(start)).save(model / "m.keras")
+    change(model, "model", "m.keras")
+    change(model, "labels", "[spam]")
+
+
 def targets_of_an_unknown_class(model: Path) -> None:
     """A class that the model has no score for."""
     np.savez(model / "e.npz", x=np.zeros((8, 12), np.float32), y=np.full(8, 9))
@@ -81,6 +90,10 @@ def training_targets_of_one_of_two_outputs(model: Path) -> None:
     [
         (calibration_of_another_shape, "rows of shape [5]: the model expects [12]"),
         (labels_of_another_length, "labels: 2 given"),
+        (
+            one_label_of_one_score,
+            "'spam' has one score, the probability of the second of two labels",
+        ),
         (targets_of_an_unknown_class, "knows 0 to 3"),
         (metric_that_cannot_fail, "metric: top5: output 'scores' has 4 classes"),
         (weights_that_are_not_numbers, "NaN or infinite"),

@@ -80,6 +80,30 @@ def test_faulty_table_is_named(tmp_path: Path, text: str, message: str) -> None:
         data.read(written(tmp_path, text), with_targets=False)
 
 
+def test_missing_data_is_told_all_forms(tmp_path: Path) -> None:
+    """Where there is nothing, every form that would be taken is named; pictures have no targets."""
+    forms = "not found: expected an .npz or a .csv file"
+    for with_targets, more in ((False, ", or a folder of pictures"), (True, "")):
+        with pytest.raises(DataError) as caught:
+            data.read(tmp_path / "rows", with_targets=with_targets)
+        assert f"{tmp_path / 'rows'}: {forms}{more}" == str(caught.value)
+
+
+def test_folder_is_no_evaluation_data(tmp_path: Path) -> None:
+    """A folder of pictures is refused for what it lacks, targets, and not for the card's sake."""
+    with pytest.raises(DataError, match="holds no targets: expected an "):
+        data.read(tmp_path, with_targets=True)
+
+
+def test_text_is_no_arrays(tmp_path: Path) -> None:
+    """A text file is told both forms, and nobody is told to unpickle it."""
+    (tmp_path / "rows.txt").write_text("1,2\n")
+    with pytest.raises(DataError) as caught:
+        data.read(tmp_path / "rows.txt", with_targets=False)
+    assert "expected what numpy.savez writes, or a table" in str(caught.value)
+    assert "pickle" not in str(caught.value)
+
+
 def test_missing_table_is_named(tmp_path: Path) -> None:
     """A table that is not there is said to be."""
     with pytest.raises(DataError, match=r"rows\.csv: not found"):
