@@ -38,7 +38,8 @@ MODELS = Path(".build/models")
 # them at all? Only where something lies on S3 does it need AWS's, to fetch that beforehand.
 WITHHELD = ("AWS_", "PULUMI_", "GITHUB_", "ACTIONS_")
 WRONG_INPUT = 2
-TABLE_LINES = 30
+LAST_LINES = 30
+TABLE = "### "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,6 +213,7 @@ def build(props: Mapping[str, Any]) -> dict[str, Any]:
         code, _, said = _convert(arguments, show=True, remote=_remote(props))
         if code:
             raise ConversionError(_reason(code, said))
+    _rename(folder, Card.load(props["card"]).name)
     return inputs | {"artifact": folder.as_posix()} | _outputs(folder)
 
 
@@ -241,6 +243,24 @@ def _outputs(folder: Path) -> dict[str, Any]:
     }
 
 
+def _rename(folder: Path, name: str) -> None:
+    """Give the reports the card's name of today: a change of that converts nothing."""
+    report, text = folder / "report.json", folder / "report.md"
+    document = json.loads(report.read_text(encoding="utf-8"))
+    old = document["model"]
+    if old == name:
+        return
+    _replace(report, json.dumps(document | {"model": name}, indent=2, ensure_ascii=False) + "\n")
+    said = text.read_text(encoding="utf-8")
+    _replace(text, said.replace(f"### `{old}`: ", f"### `{name}`: ", 1))
+
+
+def _replace(file: Path, content: str) -> None:
+    beside = file.with_name(f".{file.name}.{os.getpid()}")
+    beside.write_text(content, encoding="utf-8")
+    beside.replace(file)
+
+
 def _whole(folder: Path) -> bool:
     """Whether an artifact is complete, with the very bytes its own description names."""
     try:
@@ -263,7 +283,11 @@ def _remote(props: Mapping[str, Any]) -> bool:
 def _convert(
     arguments: list[str], *, show: bool = False, remote: bool = False
 ) -> tuple[int, str, str]:
-    """Run the converter: its exit code, stdout and stderr, the last shown as it comes if asked."""
+    """Run the converter: its exit code, stdout and stderr.
+
+    If asked, progress is shown as it comes. The table of a conversion that found no candidate is
+    not: it is what the error says, and once is enough.
+    """
     withheld = tuple(prefix for prefix in WITHHELD if not (remote and prefix == "AWS_"))
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith(withheld)
@@ -279,6 +303,7 @@ def _convert(
         said = []
         for line in process.stderr or ():
             said.append(line)
+            show = show and not line.startswith(TABLE)
             if show:
                 print(line, end="", file=sys.stderr, flush=True)
         answer = process.stdout.read() if process.stdout else ""
@@ -287,7 +312,10 @@ def _convert(
 
 def _reason(code: int, said: str) -> str:
     """The converter's own words: one line for a wrong input, the table where no candidate fits."""
+    _, title, table = said.partition(f"\n{TABLE}")
+    if code != WRONG_INPUT and title:
+        return f"{TABLE}{table}".strip()
     lines = [line for line in said.splitlines() if line.strip()]
     if not lines:
         return f"python -m convert ended with {code} and said nothing"
-    return lines[-1] if code == WRONG_INPUT else "\n".join(lines[-TABLE_LINES:])
+    return lines[-1] if code == WRONG_INPUT else "\n".join(lines[-LAST_LINES:])

@@ -11,7 +11,7 @@ import pytest
 
 from infra.card import Card
 from infra.errors import ConversionError
-from infra.model import OptimizedModelProps, OptimizedModelProvider, fingerprint
+from infra.model import OptimizedModelProps, OptimizedModelProvider, build, fingerprint
 
 provider = OptimizedModelProvider()
 CARD = (
@@ -209,13 +209,30 @@ def test_model_is_loaded_to_be_checked_only_while_it_is_new(project: Path) -> No
     assert ["whole", "quick"] == (project / "checks.log").read_text().split()
 
 
-def test_no_candidate_shows_the_table(project: Path) -> None:
-    """Without a candidate inside the budget the error is the converter's table."""
+def test_no_candidate_shows_the_table(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a candidate inside the budget the error is the converter's table, and shown once."""
     (project / "models/digits/model.keras").write_bytes(b"hopeless")
 
-    with pytest.raises(ConversionError, match=r"no candidate inside the budget\nfloat32 0\.2"):
+    with pytest.raises(ConversionError) as caught:
         provider.create(inputs())
+    assert (
+        "### `digits`: no candidate inside the budget\n\n| float32 | 0.2 |\nconvert: loosen it"
+    ) == str(caught.value)
+    assert "converting\n" == capsys.readouterr().err
     assert not list(Path(".build/models").glob("*"))
+
+
+def test_reports_have_the_name_of_today(project: Path) -> None:
+    """Another name in the card converts nothing, and stands in the reports all the same."""
+    artifact = Path(build(inputs())["artifact"])
+    card = project / "models/digits/model.yaml"
+    card.write_text(card.read_text().replace("name: digits", "name: figures"))
+    provider.create(inputs())
+
+    assert 1 == conversions()
+    assert "figures" == json.loads((artifact / "report.json").read_text())["model"]
+    assert "### `figures`: float32\n\n| float32 | 0.97 |\n" == (artifact / "report.md").read_text()
+    assert [] == list(artifact.glob(".*"))
 
 
 def test_converter_gets_no_credentials(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
