@@ -10,7 +10,7 @@ import numpy.typing as npt
 from convert.data import Examples
 from convert.errors import CardError, DataError, ModelError
 from convert.metric import Kind, Metric, Task
-from convert.way import CLOSE, EVEN, Way, spread
+from convert.way import CLOSE, EVEN, Way, columns, spread
 
 Array = npt.NDArray[Any]
 
@@ -201,14 +201,16 @@ def limit(metric: Metric, original: float, max_drop: float, targets: Array) -> f
 
 
 def constant_guess(metric: Metric, targets: Array) -> float | None:
-    """Says how far the best constant guess is off: the mean by mse, the median by mae.
+    """Says what the best constant guess, one number for each column, errs by; None: no error.
 
-    None where the metric is no error.
+    That is the mean by mse, the median by mae. One number for all columns would be far off wherever
+    they are of different sizes, and any rise a small share of that.
     """
+    table = columns(targets)
     if metric.kind is Kind.MSE:
-        return float(targets.var())
+        return float(table.var(axis=0).mean())
     if metric.kind is Kind.MAE:
-        return float(np.abs(targets - np.median(targets)).mean())
+        return float(np.abs(table - np.median(table, axis=0)).mean())
     return None
 
 
@@ -269,7 +271,8 @@ def agreement(way: Way, original: Array, candidate: Array, above: float | None =
     if way is Way.EQUAL:
         return float((original == candidate).mean())
     if way is Way.NUMBER:
-        return float((np.abs(original - candidate) <= CLOSE * spread(original)).mean())
+        away = np.abs(columns(original) - columns(candidate))
+        return float((away <= CLOSE * spread(original)).mean())
     above = threshold(original) if above is None else above
     if way is Way.LABELS:
         return float(((original > above) == (candidate > above)).all(axis=-1).mean())

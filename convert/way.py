@@ -29,7 +29,7 @@ class Way(StrEnum):
     LABELS = "labels"
     """The same labels: each of several scores is on the side on which the original's is."""
     NUMBER = "number"
-    """Nearly the same number: within 1 % of the spread of the original's answers."""
+    """Nearly the same number: within 1 % of the spread of the original's answers, by column."""
     EQUAL = "equal"
     """The same whole number or truth value."""
 
@@ -80,7 +80,13 @@ def told(way: Way, given: Array, above: float) -> str:
     if way is Way.EQUAL or (way is Way.CLASS and given.dtype.kind != "f" and given.ndim == 1):
         return "it is equal"
     if way is Way.NUMBER:
-        return f"it is within {CLOSE * spread(given):.3g}, 1 % of the original's spread"
+        near = CLOSE * spread(given)
+        if scores == 1:
+            return f"it is within {near[0]:.3g}, 1 % of the original's spread"
+        return (
+            f"a number is within 1 % of the original's spread in its column, {near.min():.3g} to "
+            f"{near.max():.3g} in {scores} columns"
+        )
     if way is Way.LABELS:
         return f"each of {scores} scores is on the same side of {above:g}"
     if scores > 1:
@@ -93,11 +99,18 @@ def count(given: Array) -> int:
     return int(given.shape[-1]) if given.ndim > 1 else 1
 
 
-def spread(given: Array) -> float:
-    """How far the original's answers lie apart; of answers all alike, how large they are."""
+def columns(given: Array) -> Array:
+    """Answers as rows of columns: each on the last axis is a quantity of its own."""
+    return given.reshape(-1, count(given))
+
+
+def spread(given: Array) -> Array:
+    """How far the original's answers lie apart, by column; of answers all alike, how large."""
     if given.size == 0:
-        return 1.0
-    return float(given.max() - given.min()) or float(np.abs(given).max()) or 1.0
+        return np.ones(count(given))
+    table = columns(given).astype(np.float64)
+    apart, large = np.ptp(table, axis=0), np.abs(table).max(axis=0)
+    return np.where(apart > 0, apart, np.where(large > 0, large, 1.0))
 
 
 def sigmoids(content: bytes, served: Signature) -> frozenset[str]:

@@ -98,6 +98,28 @@ def test_drop_of_error_has_no_unit() -> None:
     assert 0.5 == score.drop(metric.MAE, 1.0, 1.5, metres)
 
 
+def test_columns_of_different_sizes_are_guessed_each_by_itself() -> None:
+    """What a guess of one number for all columns errs by would hide any rise."""
+    targets = np.array([[1000.0, 1.0], [1002.0, 3.0]])
+    assert 1.0 == score.constant_guess(metric.MSE, targets)
+    assert 1.0 == score.constant_guess(metric.MAE, targets)
+    assert 0.5 == score.drop(metric.MSE, 1.0, 1.5, targets)
+
+
+def test_small_numbers_beside_large_ones_must_agree_too() -> None:
+    """A column that lost all it said is half of the answers, whatever the size of the other."""
+    original = np.array([[300_000.0, 2.0], [200_000.0, 4.0], [250_000.0, 3.0]])
+    candidate = original * [1, 0]
+    assert 0.5 == score.agreement(Way.NUMBER, original, candidate)
+
+
+def test_column_that_is_always_alike_agrees_by_its_size() -> None:
+    """Of a number that never changes 1 % of itself is near; of one that is 0, a hundredth."""
+    original = np.array([[5.0, 50.0, 0.0], [6.0, 50.0, 0.0]])
+    assert 1.0 == score.agreement(Way.NUMBER, original, original + np.array([0.009, 0.4, 0.009]))
+    assert 0.0 == score.agreement(Way.NUMBER, original, original + np.array([0.011, 0.6, 0.011]))
+
+
 def test_agreement_of_classes() -> None:
     """Three of four classes alike agree by 0.75, whatever the scores."""
     other = SCORES.copy()

@@ -60,6 +60,12 @@ def test_card_and_model_say_what_answers_mean(
         (Way.CLASS, np.array([1, 2]), "it is equal"),
         (Way.LABELS, SEVERAL, "each of 2 scores is on the same side of 0.5"),
         (Way.NUMBER, LONE, "it is within 0.008, 1 % of the original's spread"),
+        (
+            Way.NUMBER,
+            SEVERAL * [1, 10],
+            "a number is within 1 % of the original's spread in its column, "
+            "0.008 to 0.07 in 2 columns",
+        ),
         (Way.EQUAL, LONE, "it is equal"),
     ],
 )
