@@ -104,11 +104,13 @@ def present(described: dict[str, Any], card: Card) -> dict[str, Any]:
         ContextError: There are more or fewer labels than scores.
     """
     labels = None if card.labels is None else list(card.labels)
-    scores = described["signature"]["outputs"][0]["shape"][-1:]
-    if labels is not None and scores and scores[0] not in {-1, len(labels)}:
+    outputs = described["signature"]["outputs"]
+    scores = outputs[0]["shape"][-1:] if len(outputs) == 1 else []
+    # As the converter has it: one score is the probability of the second of two labels.
+    if labels is not None and scores and scores[0] != -1 and len(labels) != max(scores[0], 2):
         raise ContextError(
             f"{card.path}: labels has {len(labels)} entries and the model's last output dimension "
-            f"is {scores[0]}; give one label per score"
+            f"is {scores[0]}; give one label per score, or two for a lone one"
         )
     picture = None if card.picture is None else dict(card.picture)
     return described | {"name": card.name, "labels": labels, "picture": picture}

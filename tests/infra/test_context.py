@@ -149,6 +149,23 @@ def test_free_last_dimension_takes_any_labels(project: Path) -> None:
     assert ["a", "b", "c"] == context.present(described, Card.load("models/digits"))["labels"]
 
 
+def test_lone_score_has_two_labels(project: Path) -> None:
+    """What the converter takes, a probability and two labels, goes into the image as well."""
+    assert project.is_dir()
+    edit_card('["a", "b", "c"]', '["ham", "spam"]')
+    described: dict[str, Any] = {"signature": {"outputs": [{"shape": [-1, 1]}]}}
+
+    assert ["ham", "spam"] == context.present(described, Card.load("models/digits"))["labels"]
+
+
+def test_labels_beside_several_outputs(project: Path) -> None:
+    """Of which output they are nobody says, so that they cannot be counted."""
+    assert project.is_dir()
+    described: dict[str, Any] = {"signature": {"outputs": [{"shape": [-1, 4]}, {"shape": [-1, 3]}]}}
+
+    assert ["a", "b", "c"] == context.present(described, Card.load("models/digits"))["labels"]
+
+
 def test_no_model(project: Path) -> None:
     """Without the artifact the error says how to get it, and nothing half-made stays."""
     libraries = runtime.install("arm64", "3.13", pillow=False)
