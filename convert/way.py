@@ -85,7 +85,7 @@ def told(way: Way, given: Array, above: float) -> str:
             return f"it is within {near[0]:.3g}, 1 % of the original's spread"
         return (
             f"a number is within 1 % of the original's spread in its column, {near.min():.3g} to "
-            f"{near.max():.3g} in {scores} columns"
+            f"{near.max():.3g} of {scores}"
         )
     if way is Way.LABELS:
         return f"each of {scores} scores is on the same side of {above:g}"
