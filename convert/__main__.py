@@ -244,11 +244,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--prefer",
-        type=Prefer,
-        choices=list(Prefer),
+        type=_of(field.member(Prefer), " or ".join(Prefer)),
+        metavar="WHAT",
         # argparse takes a lone % for a format.
-        help="of the candidates inside the budget, the smallest once compressed (default), or the "
-        f"fastest (of those at most {AS_FAST:.0%}% slower the smallest)",
+        help="size or latency: of the candidates inside the budget, the smallest once compressed "
+        f"(default), or the fastest (of those at most {AS_FAST:.0%}% slower the smallest)",
     )
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="where the results go")
     parser.add_argument(

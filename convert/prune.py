@@ -210,6 +210,7 @@ def _tune(
     import keras
 
     loss = _loss(model, training)
+    _check_chances(loss, training.examples)
     rows = training.examples.rows
     each = -(-rows // _BATCH)
     epochs = min(_MOST_EPOCHS, max(2, _STEPS // each))
@@ -271,6 +272,21 @@ def _loss(model: Any, training: Training) -> Any:  # noqa: ANN401  see prune
 
 def _name(loss: Any) -> str:  # noqa: ANN401  see prune
     return str(getattr(loss, "name", None) or loss.__name__)
+
+
+def _check_chances(loss: Any, examples: Examples) -> None:  # noqa: ANN401  see prune
+    """Refuses targets that are no chances where the loss takes any number for one.
+
+    Raises:
+        DataError: There are some.
+    """
+    targets = np.asarray(examples.targets)
+    low, high = targets.min(), targets.max()
+    if _name(loss).startswith("binary_") and (low < 0 or high > 1):
+        raise DataError(
+            f"{examples.path}: `y` goes from {low:g} to {high:g}: expected 0 to 1, since the model "
+            f"is trained by the loss {_name(loss)}"
+        )
 
 
 def _targets(loss: Any, model: Any, examples: Examples) -> npt.NDArray[Any]:  # noqa: ANN401  see prune

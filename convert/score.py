@@ -133,9 +133,12 @@ def check_targets(examples: Examples, task: Task, given: Array) -> Array:
     if task is Task.REGRESSION:
         targets = _in_rows(examples, given.shape)
         if not _fits(targets, given.shape):
+            # Class numbers in float are taken for quantities.
+            whole = _fits(targets, _scores(given).shape[:-1]) and (targets == targets.round()).all()
+            hint = " (for class numbers: y.astype(int))" if whole else ""
             raise DataError(
                 f"{examples.path}: `y` has shape {targets.shape}: expected {given.shape}, as the "
-                "model answers; only axes of length 1 may be more or fewer"
+                f"model answers; only axes of length 1 may be more or fewer{hint}"
             )
         return targets.reshape(given.shape).astype(np.float64)
     if _are_numbers_of_classes(given):
@@ -149,7 +152,8 @@ def check_targets(examples: Examples, task: Task, given: Array) -> Array:
     if targets.dtype.kind not in "iub" or not _fits(targets, wanted):
         raise DataError(
             f"{examples.path}: `y` is {targets.dtype} of shape {targets.shape}: expected class "
-            f"numbers of shape {wanted} (for one-hot targets: y.argmax(axis=-1))"
+            f"numbers of shape {wanted} (in float: y.astype(int); one-hot: y.argmax(axis=-1); "
+            "several labels a row: a `metric:` of your own)"
         )
     count = class_count(given)
     low, high = int(targets.min()), int(targets.max())

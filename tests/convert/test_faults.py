@@ -197,6 +197,13 @@ def test_no_arguments(convert: Any) -> None:
     assert "which model?" in convert.fails()
 
 
+def test_preference_that_is_none(convert: Any) -> None:
+    """A word that is no preference is answered with those that are."""
+    assert "--prefer: fast: expected size or latency" in convert.fails(
+        "m.keras", "--prefer", "fast"
+    )
+
+
 def test_unknown_flag(convert: Any) -> None:
     """An unknown flag is one line, not argparse's usage."""
     assert "--fast" in convert.fails("--fast")

@@ -186,6 +186,16 @@ def test_targets_that_do_not_fit_are_named(data: tuple[Any, Any]) -> None:
         prune.prune(network(), 0.5, training(wrong))
 
 
+def test_targets_that_are_no_chances(data: tuple[Any, Any]) -> None:
+    """Of a sigmoid's loss any number is a chance; classes beyond 0 and 1 are refused instead."""
+    start = keras.Input((FEATURES,), name="features")
+    model = keras.Model(start, keras.layers.Dense(1, activation="sigmoid")(start))
+    with pytest.raises(
+        DataError, match=r"train\.npz: `y` goes from 0 to 2: expected 0 to 1, since"
+    ):
+        prune.prune(model, 0.5, training(data))
+
+
 def test_pruned_file_is_sparse_and_compresses(
     trained: Path, data: tuple[Any, Any], convert: Any, tmp_path: Path
 ) -> None:

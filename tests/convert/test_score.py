@@ -172,6 +172,17 @@ def test_as_many_targets_in_another_order(
     assert f"shape {targets}" in str(caught.value)
 
 
+def test_class_numbers_in_float_are_told_a_way_out() -> None:
+    """Whole numbers in float are taken for quantities, and the refusal says how to mend that."""
+    with pytest.raises(DataError, match=r"in float: y\.astype\(int\)"):
+        score.check_targets(examples([0.0, 1.0, 1.0, 0.0]), Task.CLASSIFICATION, SCORES)
+    with pytest.raises(DataError, match=r"for class numbers: y\.astype\(int\)"):
+        score.check_targets(examples([0.0, 1.0, 1.0, 0.0]), Task.REGRESSION, SCORES)
+    with pytest.raises(DataError) as caught:
+        score.check_targets(examples([0.5, 1.0, 1.0, 0.0]), Task.REGRESSION, SCORES)
+    assert "astype" not in str(caught.value)
+
+
 def test_axes_of_length_one_do_not_matter() -> None:
     """Quantities in a row fit answers in a column."""
     fitted = score.check_targets(examples([1.0, 2.0]), Task.REGRESSION, np.zeros((2, 1, 1)))
