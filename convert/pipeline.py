@@ -134,9 +134,13 @@ def _ready(
     request.check_presentation(about, source.signature)
     tried = _tried(asked, source)
     calibration = asked.calibration and data.fit(asked.calibration, source.signature)
+    if calibration is not None:
+        request.check_scale(about, calibration.path, calibration.inputs)
     bases.check_training(asked, source)
     with quiet():
         judging = judge.prepare(asked, source)
+    if judging is not None and judging.basis is Basis.EVALUATION:
+        request.check_scale(about, judging.path, judging.inputs)
     return source, tried, calibration, judging
 
 

@@ -4,6 +4,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
 
 from convert import card, data, metric, recipe, screen
 from convert.budget import DEFAULT_MAX_DROP, UNLIMITED, Budget, Prefer
@@ -15,6 +18,8 @@ from convert.recipe import Plan
 from convert.signature import FREE, Signature
 
 _CHANNELS = {"gray": 1, "rgb": 3}
+# Shares of a scale: noise may go so far beyond it, and no data are so dull.
+_BEYOND, _NARROW = 0.25, 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,6 +179,32 @@ def _check_picture(picture: Picture, signature: Signature) -> None:
         raise CardError(
             f"picture: {picture.width} x {picture.height} {picture.color} makes rows of shape "
             f"{made}, but {taken.name!r} takes {list(taken.shape[1:])}"
+        )
+
+
+def check_scale(about: Card, path: Path, inputs: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Holds the numbers of some data against those that pictures become.
+
+    Args:
+        about: The card.
+        path: Where the data come from, for messages.
+        inputs: The model's one input, where the card has a picture.
+
+    Raises:
+        CardError: They are of another scale, so that the API would hand the model other numbers
+            than those that it is judged by.
+    """
+    if about.picture is None:
+        return
+    low, high = sorted(about.picture.range)
+    [rows] = inputs.values()
+    least, most = float(rows.min()), float(rows.max())
+    width = high - low
+    beyond = max(low - least, most - high) > _BEYOND * width
+    if beyond or 0 < most - least < _NARROW * width:
+        raise CardError(
+            f"picture.range: [{low:g}, {high:g}] is what pixels become, and {path} has "
+            f"{least:g} to {most:g}: expected one scale, the one that the model was trained on"
         )
 
 

@@ -85,6 +85,36 @@ def training_targets_of_one_of_two_outputs(model: Path) -> None:
         change(model, file, f"{file}.npz")
 
 
+def pictures(model: Path, file: str, scale: float) -> None:
+    """A model of pictures whose pixels become 0 to 1, and data with the greatest number given."""
+    start = keras.Input((2, 2, 3), name="image")
+    keras.Model(start, keras.layers.Dense(4)(keras.layers.Flatten()(start))).save(model / "m.keras")
+    change(model, "model", "m.keras")
+    change(model, "picture", "{width: 2, height: 2, color: rgb, range: [1.0, 0.0]}")
+    x = np.linspace(0, 1, 96, dtype=np.float32).reshape(8, 2, 2, 3)
+    for name in ("evaluation", "calibration"):
+        largest = scale if name == file else 1
+        np.savez(model / f"{name}.npz", x=x * largest, y=np.zeros(8, int))
+        change(model, name, f"{name}.npz")
+
+
+def evaluation_of_whole_pixels(model: Path) -> None:
+    """Data as a camera gives them, for a card that makes a share of each pixel."""
+    pictures(model, "evaluation", 255)
+
+
+def calibration_of_tiny_numbers(model: Path) -> None:
+    """Data that were divided once too often."""
+    pictures(model, "calibration", 1 / 255)
+
+
+@pytest.mark.parametrize("scale", [1.2, 0.1])
+def test_pictures_may_be_noisy_or_dull(model: Path, scale: float) -> None:
+    """Numbers a little beyond the scale, or a part of it, are what pictures become."""
+    pictures(model, "evaluation", scale)
+    assert 0 == main([str(model), "--check"])
+
+
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
@@ -98,6 +128,8 @@ def training_targets_of_one_of_two_outputs(model: Path) -> None:
         (metric_that_cannot_fail, "metric: top5: output 'scores' has 4 classes"),
         (weights_that_are_not_numbers, "NaN or infinite"),
         (training_targets_of_one_of_two_outputs, "training.npz: the model has 2 outputs and `y`"),
+        (evaluation_of_whole_pixels, "evaluation.npz has 0 to 255: expected one scale"),
+        (calibration_of_tiny_numbers, "calibration.npz has 0 to 0.00392157: expected one scale"),
         (operation_that_litert_lacks, "LiteRT has no operation for Erfinv"),
     ],
 )
