@@ -5,6 +5,7 @@ Exit 0 done; 2 the input is wrong (one line on standard error); 3 no candidate i
 """
 
 import argparse
+import errno
 import json
 import sys
 import tempfile
@@ -15,12 +16,13 @@ from typing import Any, NoReturn, TypeVar
 from convert import card, fetch, isolation, metric, output
 from convert import fields as field
 from convert.budget import AS_FAST, Budget, Prefer
-from convert.errors import BudgetError, ConvertError, OptionError, OutputError
+from convert.errors import BudgetError, ConvertError, InputError, OptionError, OutputError
 from convert.fingerprint import fingerprint
 from convert.measure import measure
 from convert.recipe import AUTO, Scheme
 
 _TIME_LIMIT_S = 1800.0
+_NO_WAY_IN = (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG)
 _DIFF = "diff"
 _Value = TypeVar("_Value")
 
@@ -68,6 +70,10 @@ def main(
         _say(f"convert: {' '.join(str(error).split())}")
         return error.exit_code
     except OSError as error:
+        if error.errno in _NO_WAY_IN and error.filename is not None:
+            # Whichever path was looked at first: the user named it.
+            _say(f"convert: {error.filename}: {error.strerror}: expected a path that can be read")
+            return InputError.exit_code
         if error.errno not in output.NO_ROOM:
             raise
         # Anything may be the one that fills the disk; it is not a bug of this package.

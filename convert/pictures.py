@@ -42,7 +42,7 @@ def read(folder: Path, picture: Picture | None) -> npt.NDArray[np.float64]:
     if picture is None:
         raise DataError(
             f"{folder}: a folder of pictures needs the card's `picture:` (width, height, color, "
-            "range), which says how a picture becomes an input; or give an .npz file"
+            "range), which says how a picture becomes an input; or give an .npz or a .csv file"
         )
     files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in _SUFFIXES)
     if not files:

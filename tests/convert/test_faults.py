@@ -197,6 +197,16 @@ def test_no_arguments(convert: Any) -> None:
     assert "which model?" in convert.fails()
 
 
+@pytest.mark.parametrize("option", ["--out", "--evaluation", "--calibration", "MODEL"])
+def test_path_that_the_system_refuses(zoo: Any, convert: Any, option: str) -> None:
+    """A path that cannot even be looked at, here for its length, is one line that names it."""
+    long = "a" * 300
+    given = [long] if option == "MODEL" else [zoo.keras, option, long]
+    fault = convert.fails(*given, "--recipe", "float16")
+    assert long == fault[:300]
+    assert fault.endswith(": File name too long: expected a path that can be read")
+
+
 def test_preference_that_is_none(convert: Any) -> None:
     """A word that is no preference is answered with those that are."""
     assert "--prefer: fast: expected size or latency" in convert.fails(
