@@ -84,8 +84,8 @@ def told(way: Way, given: Array, above: float) -> str:
         if scores == 1:
             return f"it is within {near[0]:.3g}, 1 % of the original's spread"
         return (
-            f"a number is within 1 % of the original's spread in its column, {near.min():.3g} to "
-            f"{near.max():.3g} of {scores}"
+            f"a number is within 1 % of its column's spread, {near.min():.3g} to {near.max():.3g} "
+            f"in {scores} columns"
         )
     if way is Way.LABELS:
         return f"each of {scores} scores is on the same side of {above:g}"

@@ -63,7 +63,7 @@ def test_card_and_model_say_what_answers_mean(
         (
             Way.NUMBER,
             SEVERAL * [1, 10],
-            "a number is within 1 % of the original's spread in its column, 0.008 to 0.07 of 2",
+            "a number is within 1 % of its column's spread, 0.008 to 0.07 in 2 columns",
         ),
         (Way.EQUAL, LONE, "it is equal"),
     ],
