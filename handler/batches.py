@@ -59,11 +59,10 @@ def split(tensors: Mapping[str, Tensor], signature: Signature) -> Iterator[Mappi
     Raises:
         BadRequestError: The inputs differ in their number of rows.
     """
-    counts = {tensor.shape[0] for tensor in tensors.values()}
-    if len(counts) > 1:
+    if not agree(tensors):
         sizes = ", ".join(f"'{name}' {tensor.shape[0]}" for name, tensor in tensors.items())
         raise BadRequestError(f"the inputs differ in their number of rows: {sizes}")
-    (count,) = counts
+    count = rows(tensors)
     if count == signature.batch:
         yield tensors
         return
