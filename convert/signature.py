@@ -122,7 +122,7 @@ def read(content: bytes, wanted: str | None = None) -> Signature:
         ModelError: There is none such, or a tensor's dtype cannot be served.
     """
     model = parse(content)
-    return _read(model, _chosen(model, wanted))
+    return _read(model, find(model, wanted))
 
 
 def read_others(content: bytes, served: Signature) -> tuple[Signature, ...]:
@@ -132,7 +132,7 @@ def read_others(content: bytes, served: Signature) -> tuple[Signature, ...]:
         ModelError: A tensor's dtype cannot be served.
     """
     model = parse(content)
-    found = {_text(entry.signatureKey): entry for entry in model.signatureDefs}
+    found = {text(entry.signatureKey): entry for entry in model.signatureDefs}
     return tuple(_read(model, found[name]) for name in sorted(found) if name != served.name)
 
 
@@ -151,7 +151,7 @@ def with_signature(content: bytes) -> bytes:
     def entries(indices: Any) -> list[Any]:  # noqa: ANN401  a numpy array of the schema's
         made, seen = [], set[str]()
         for index in indices:
-            plain = re.sub(rf"^{DEFAULT}_|:\d+$", "", _text(graph.tensors[index].name)) or "tensor"
+            plain = re.sub(rf"^{DEFAULT}_|:\d+$", "", text(graph.tensors[index].name)) or "tensor"
             name = plain if plain not in seen else f"{plain}_{index}"
             seen.add(name)
             entry = TensorMapT()
@@ -169,8 +169,8 @@ def with_signature(content: bytes) -> bytes:
 def rename_outputs(content: bytes, names: Mapping[str, str]) -> bytes:
     """Renames outputs of the served signature; names that are not there are left alone."""
     model = parse(content)
-    for entry in _chosen(model).outputs:
-        old = _text(entry.name)
+    for entry in find(model).outputs:
+        old = text(entry.name)
         entry.name = names.get(old, old).encode()
     return serialize(model)
 
@@ -183,11 +183,11 @@ def with_free_dimensions(content: bytes, like: bytes) -> bytes:
     model, before = parse(content), parse(like)
     changed = False
     for entry in model.signatureDefs:
-        of = _read(before, _chosen(before, _text(entry.signatureKey)))
+        of = _read(before, find(before, text(entry.signatureKey)))
         shapes = {spec.name: spec.shape for spec in (*of.inputs, *of.outputs)}
         tensors = model.subgraphs[entry.subgraphIndex or 0].tensors
         for port in (*entry.inputs, *entry.outputs):
-            tensor, shape = tensors[port.tensorIndex], shapes[_text(port.name)]
+            tensor, shape = tensors[port.tensorIndex], shapes[text(port.name)]
             if FREE in shape and _shape(tensor) != shape:
                 # LiteRT's C API believes a free dimension only of a tensor marked as ranked.
                 tensor.shapeSignature, tensor.hasRank = list(shape), True
@@ -202,17 +202,17 @@ def with_row_shapes(content: bytes, of: Signature, rows: Mapping[str, tuple[int,
     LiteRT then refuses the file before it can be told the real size. Free dimensions stay free.
     """
     model = parse(content)
-    chosen = _chosen(model, of.name)
+    chosen = find(model, of.name)
     for entry in chosen.inputs:
         tensor = model.subgraphs[chosen.subgraphIndex or 0].tensors[entry.tensorIndex]
-        tensor.shape = [tensor.shape[0], *rows[_text(entry.name)]]
+        tensor.shape = [tensor.shape[0], *rows[text(entry.name)]]
     return serialize(model)
 
 
 def with_one_row(content: bytes) -> bytes:
     """Fixes every free first dimension of the served signature's inputs and outputs at 1."""
     model = parse(content)
-    chosen = _chosen(model)
+    chosen = find(model)
     for entry in (*chosen.inputs, *chosen.outputs):
         tensor = model.subgraphs[chosen.subgraphIndex or 0].tensors[entry.tensorIndex]
         shape = _shape(tensor)
@@ -246,22 +246,27 @@ def choose(names: Sequence[str], wanted: str | None) -> str:
     )
 
 
-def _chosen(model: Any, wanted: str | None = None) -> Any:  # noqa: ANN401  see parse
-    found = {_text(entry.signatureKey): entry for entry in model.signatureDefs or []}
+def find(model: Any, wanted: str | None = None) -> Any:  # noqa: ANN401  see parse
+    """Finds a signature in a parsed file: the one wanted, or the one that is served.
+
+    Raises:
+        ModelError: There is none such.
+    """
+    found = {text(entry.signatureKey): entry for entry in model.signatureDefs or []}
     return found[choose(sorted(found), wanted)]
 
 
 def _read(model: Any, entry: Any) -> Signature:  # noqa: ANN401  see parse
     tensors = model.subgraphs[entry.subgraphIndex or 0].tensors
     return Signature(
-        name=_text(entry.signatureKey),
+        name=text(entry.signatureKey),
         inputs=tuple(_spec(port, tensors) for port in entry.inputs),
         outputs=tuple(_spec(port, tensors) for port in entry.outputs),
     )
 
 
 def _spec(entry: Any, tensors: Any) -> TensorSpec:  # noqa: ANN401  see parse
-    name, tensor = _text(entry.name), tensors[entry.tensorIndex]
+    name, tensor = text(entry.name), tensors[entry.tensorIndex]
     dtype = _DTYPES.get(tensor.type)
     if dtype is None:
         raise ModelError(f"{name!r} has a dtype that cannot be served: expected numbers")
@@ -280,5 +285,6 @@ def _shape(tensor: Any) -> tuple[int, ...]:  # noqa: ANN401  see parse
     return tuple(int(size) for size in (() if sizes is None else sizes))
 
 
-def _text(value: bytes | str | None) -> str:
+def text(value: bytes | str | None) -> str:
+    """Turns a name in a parsed file into text; "" for none."""
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value or ""

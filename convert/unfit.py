@@ -3,7 +3,7 @@
 import numpy as np
 
 from convert.errors import ModelError
-from convert.signature import parse
+from convert.signature import parse, text
 
 _FLOATS = {0: "<f4", 1: "<f2", 10: "<f8"}  # LiteRT's TensorType -> numpy's name
 
@@ -17,7 +17,7 @@ def refuse(content: bytes) -> None:
     """
     model = parse(content)
     codes = model.operatorCodes or []
-    custom = sorted({_text(code.customCode) for code in codes if code.customCode})
+    custom = sorted({text(code.customCode) for code in codes if code.customCode})
     if custom:
         raise ModelError(
             f"needs operators that LiteRT does not have: {', '.join(custom)}: "
@@ -30,10 +30,6 @@ def refuse(content: bytes) -> None:
                 continue
             if np.isnan(np.frombuffer(bytes(data), np.dtype(dtype))).any():
                 raise ModelError(
-                    f"weight {_text(tensor.name)!r} has NaN in it: training diverged; "
+                    f"weight {text(tensor.name)!r} has NaN in it: training diverged; "
                     "take an earlier checkpoint"
                 )
-
-
-def _text(value: bytes | str | None) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value or ""

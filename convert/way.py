@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from convert.metric import Task
-from convert.signature import Signature, parse
+from convert.signature import Signature, find, parse, text
 
 Array = npt.NDArray[Any]
 
@@ -121,7 +121,7 @@ def sigmoids(content: bytes, served: Signature) -> frozenset[str]:
         served: Its signature.
     """
     model = parse(content)
-    [entry] = [one for one in model.signatureDefs if _text(one.signatureKey) == served.name]
+    entry = find(model, served.name)
     graph = model.subgraphs[entry.subgraphIndex or 0]
     makers = {index: one for one in graph.operators or [] for index in one.outputs}
 
@@ -135,7 +135,7 @@ def sigmoids(content: bytes, served: Signature) -> frozenset[str]:
             index = makers[index].inputs[0]
         return False
 
-    return frozenset(_text(port.name) for port in entry.outputs if is_sigmoid(port.tensorIndex))
+    return frozenset(text(port.name) for port in entry.outputs if is_sigmoid(port.tensorIndex))
 
 
 def _add_up_to_one(given: Array) -> bool:
@@ -144,7 +144,3 @@ def _add_up_to_one(given: Array) -> bool:
         return False
     sums = given.sum(axis=-1, dtype=np.float64)
     return bool(given.min() >= 0 and np.allclose(sums, 1, atol=_SUM_TOLERANCE))
-
-
-def _text(value: bytes | str | None) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value or ""

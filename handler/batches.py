@@ -105,25 +105,17 @@ class Portion:
         self._pace = pace
 
 
-def portions(
-    tensors: Mapping[str, Tensor], portion: Portion
-) -> Iterator[tuple[int, Mapping[str, Tensor]]]:
+def portions(tensors: Mapping[str, Tensor], portion: Portion) -> Iterator[Mapping[str, Tensor]]:
     """Give group after group, each of as many rows as the portion says by then, without copying.
 
     Args:
         tensors: Inputs of the same number of rows.
         portion: May be changed between two groups.
-
-    Yields:
-        How many rows a group has, and the group.
     """
     count, start = rows(tensors), 0
     while start < count:
         stop = min(start + portion.rows, count)
-        yield (
-            stop - start,
-            {name: _group(tensor, start, stop, stop - start) for name, tensor in tensors.items()},
-        )
+        yield {name: _group(tensor, start, stop, stop - start) for name, tensor in tensors.items()}
         start = stop
 
 

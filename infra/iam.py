@@ -16,7 +16,7 @@ def assumed_by(service: str) -> str:
 def function_policy(
     log_group_arn: pulumi.Input[str], endpoint_arn: pulumi.Input[str] | None, *, tracing: bool
 ) -> pulumi.Output[str]:
-    """What the function may do: write its own log group, trace, and call its one endpoint."""
+    """What the function may do: write its log group, trace if asked, and call its one endpoint."""
 
     def write(known: list[Any]) -> str:
         log_group, endpoint = known

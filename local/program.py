@@ -53,7 +53,7 @@ def configuration(stack: str, settings: Mapping[str, str] | None = None) -> dict
         raise DeploymentError(f"no stack {stack!r} here; expected one of {', '.join(known)}")
     project = _yaml(PROJECT / "Pulumi.yaml")
     merged = _settings(path.name, _yaml(path))
-    name, declared = project_name(), _settings("Pulumi.yaml", project)
+    name, declared = _name(project), _settings("Pulumi.yaml", project)
     for key in merged:
         if ":" not in key:
             raise DeploymentError(
@@ -80,10 +80,7 @@ def project_name() -> str:
     Raises:
         DeploymentError: It has none, or the file cannot be understood.
     """
-    name = _yaml(PROJECT / "Pulumi.yaml").get("name")
-    if not isinstance(name, str):
-        raise DeploymentError(f"Pulumi.yaml: name is {name!r}; expected the project's, `thimble`")
-    return name
+    return _name(_yaml(PROJECT / "Pulumi.yaml"))
 
 
 def run(
@@ -214,6 +211,13 @@ def _yaml(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise DeploymentError(f"{path.name} is no YAML mapping: it holds {content!r}")
     return content
+
+
+def _name(project: dict[str, Any]) -> str:
+    name = project.get("name")
+    if not isinstance(name, str):
+        raise DeploymentError(f"Pulumi.yaml: name is {name!r}; expected the project's, `thimble`")
+    return name
 
 
 def _settings(file: str, document: dict[str, Any]) -> dict[str, Any]:

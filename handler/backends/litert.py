@@ -99,10 +99,10 @@ class LiteRtBackend:
         self, tensors: Mapping[str, Tensor], signature: Signature, portion: batches.Portion
     ) -> dict[str, Tensor]:
         answers = []
-        for rows, group in batches.portions(tensors, portion):
+        for group in batches.portions(tensors, portion):
             begin = perf_counter()
             answers.append(self._run(group, signature))
-            portion.note(rows, perf_counter() - begin)
+            portion.note(batches.rows(group), perf_counter() - begin)
         return batches.join(answers, batches.rows(tensors))
 
     def close(self) -> None:
