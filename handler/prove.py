@@ -35,7 +35,8 @@ def prove(settings: Mapping[str, str]) -> str:
     if manifest.picture is not None:
         tensors, _ = image.parse(_png(), "image/png", manifest)
         answers = predictor.predict(tensors)
-    # What nothing of the above needs: the server's library, and that of large bodies.
+    # What nothing of the above needs: the server's library, and those of large bodies.
+    import orjson  # noqa: F401
     import pybase64  # noqa: F401
 
     import handler.server.worker  # noqa: F401

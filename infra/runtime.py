@@ -17,8 +17,8 @@ from infra.errors import ToolError
 
 RUNTIMES = Path(".build/runtime")
 LIBRARY = Path("ai_edge_litert/libLiteRt.so")
-# The server (which cannot be imported without click), and base64 of large bodies.
-PACKAGES = ("uvicorn", "httptools", "click", "pybase64")
+# The server (which cannot be imported without click), and JSON and base64 of large bodies.
+PACKAGES = ("uvicorn", "httptools", "click", "orjson", "pybase64")
 # LiteRT's wheel for arm64 asks for more than its name says: glibc 2.34 and libstdc++ 12.
 PLATFORMS = {"x86_64": "x86_64-manylinux_2_28", "arm64": "aarch64-manylinux_2_28"}
 

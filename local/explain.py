@@ -24,7 +24,7 @@ TASK = "var/task"
 PURPOSES = (
     ("LiteRT's C library", "opt/litert/"),
     ("the server's library", f"{TASK}/uvicorn", f"{TASK}/httptools", f"{TASK}/click"),
-    ("pybase64", f"{TASK}/pybase64"),
+    ("orjson, pybase64", f"{TASK}/orjson", f"{TASK}/pybase64"),
     ("Pillow", f"{TASK}/PIL", f"{TASK}/pillow"),
     ("the handler", f"{TASK}/handler/"),
     ("the model", "opt/model/"),

@@ -21,6 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import orjson  # noqa: F401 - where it is loaded, strict_json reads small requests with it, too
 from uvicorn import Config, Server
 
 from handler import heap

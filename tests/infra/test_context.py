@@ -52,6 +52,7 @@ def test_layout(project: Path) -> None:
         "site/click-8.5.1.dist-info/licenses/LICENSE.txt",
         "site/click/core.py",
         "site/httptools/parser/parser.cpython-313-x86_64-linux-gnu.so",
+        "site/orjson/__init__.py",
         "site/pybase64/__init__.py",
         "site/uvicorn/server.py",
     ] == names(assemble())
