@@ -11,7 +11,7 @@ OUT ?= .build/convert
 ACTIONLINT := $(or $(shell command -v actionlint),$(CURDIR)/.tools/bin/actionlint)
 ACTIONLINT_SOURCE := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
-.PHONY: help bench up preview down outputs convert explain-image architectures rehearse test fuzz check actionlint format clean
+.PHONY: help bench up preview cost down outputs convert explain-image architectures rehearse test fuzz check actionlint format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -21,6 +21,9 @@ up: .venv/ready ## deploy to the embedded AWS on this machine and ask it for a p
 
 preview: .venv/ready ## show what `make up` would change, touching nothing
 	@$(RUN) python -m local preview --stack $(STACK)
+
+cost: .venv/ready ## say what the stack would cost on AWS
+	@$(RUN) python -m release cost --local .local --stack $(STACK)
 
 outputs: .venv/ready ## print what the deployed program exports
 	@$(RUN) python -m local outputs --stack $(STACK)

@@ -62,6 +62,7 @@ def show(stack: LocalStack) -> None:
     say(
         f"  curl {key}-H 'Content-Type: image/png' --data-binary @{shlex.quote(str(shown))} '{url}'"
     )
+    say("\nwhat it would cost on AWS: make cost")
 
 
 def ask(url: str, picture: bytes, extra: dict[str, str]) -> dict[str, Any]:

@@ -6,13 +6,14 @@ wrong, 7 drift. Whatever goes wrong is one line on stderr.
 
 import argparse
 import json
+import math
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from release import comment, drift, engine, gate, model_report, preview, rollback, smoke
+from release import comment, cost, drift, engine, gate, model_report, preview, rollback, smoke
 from release.errors import DriftError, GateError, InputError, ReleaseError, SmokeError
 from release.github import Repository
 from release.mask import mask
@@ -59,6 +60,16 @@ def _reviewing(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     one.add_argument("--pull-request", type=int, help="number; without it, print only")
     one.add_argument("--summary", action="store_true", help="append to $GITHUB_STEP_SUMMARY")
     one.set_defaults(command=_comment)
+
+    one = commands.add_parser("cost", help="what would a stack cost, a month and a million calls?")
+    _stack(one)
+    one.add_argument(
+        "--milliseconds",
+        type=_positive,
+        help="what Lambda bills for a prediction, as its log says; default: the handler's alone",
+    )
+    one.add_argument("--rate", type=_positive, default=1.0, help="requests a second, by default 1")
+    one.set_defaults(command=_cost)
 
     one = commands.add_parser("needs", help="did every job before this one succeed?")
     one.set_defaults(command=_needs)
@@ -120,6 +131,16 @@ def _stack(one: argparse.ArgumentParser) -> None:
     )
 
 
+def _positive(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number above 0")
+    return number
+
+
 def _engine(options: argparse.Namespace) -> engine.Engine:
     return engine.choose(options.local, os.environ)
 
@@ -138,6 +159,22 @@ def _preview(options: argparse.Namespace) -> int:
         print(f"{said}\nrelease preview: {options.stack} failed, see above", file=sys.stderr)
         return 1
     print(f"{path}: {len(seen.changes())} changes")
+    return 0
+
+
+def _cost(options: argparse.Namespace) -> int:
+    done = _engine(options).preview(options.stack)
+    seen = preview.from_output(
+        options.stack, code=done.code, stdout=done.stdout, stderr=done.stderr
+    )
+    if seen.error:
+        said = mask(done.stderr) or seen.error
+        print(f"{said}\nrelease cost: {options.stack} failed, see above", file=sys.stderr)
+        return 1
+    if seen.cost is None:
+        raise InputError(f"{options.stack} has no function that could cost anything")
+    milliseconds = math.ceil(options.milliseconds or seen.cost.billed_ms(None))
+    print(cost.describe(options.stack, seen.cost, milliseconds, options.rate))
     return 0
 
 

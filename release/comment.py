@@ -1,10 +1,10 @@
-"""The pull request's one comment: the model's report first, then what each stage would change."""
+"""The pull request's one comment: the model's report, its cost, what each stage would change."""
 
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from release import model_report
+from release import cost, model_report
 from release.markdown import code, fence, row
 from release.preview import Preview, Step
 
@@ -41,7 +41,10 @@ def compose(
         base: The model on the branch merged into, if there is one.
         run_url: Address of the run, where the logs are.
     """
-    head = f"{MARKER}\n{model_report.render(report, base)}\n\n### Resources\n"
+    costs = {preview.stack: preview.cost for preview in previews if preview.cost is not None}
+    bill = cost.render(costs, model_report.latency_ms(report))
+    parts = [f"{MARKER}\n{model_report.render(report, base)}", bill, "### Resources\n"]
+    head = "\n\n".join(part for part in parts if part)
     foot = f"\n\n[Log of this run]({run_url})\n" if run_url else "\n"
     sections: list[str] = []
     left = LIMIT - _bytes(head) - _bytes(foot)

@@ -51,6 +51,13 @@ def render(report: dict[str, Any] | None, base: dict[str, Any] | None = None) ->
     return "\n\n".join(part for part in parts if part)
 
 
+def latency_ms(report: dict[str, Any] | None) -> float | None:
+    """What one prediction takes the chosen model, in milliseconds; None where no report says so."""
+    chosen = _chosen(report) if report else None
+    measured = chosen.get("latency_ms") if chosen else None
+    return None if measured is None else float(measured)
+
+
 def _verdict(report: dict[str, Any], base: dict[str, Any] | None) -> str:
     chosen = _chosen(report)
     if chosen is None:

@@ -2,14 +2,15 @@
 
 `pulumi preview --json` prints old and new state of every resource, and outputs copied from secrets
 stand there in clear. So only the three fields below ever leave the machine that ran the preview,
-and, masked, what the engine told a person.
+what the stack would cost and, masked, what the engine told a person.
 """
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from release.cost import Cost, load_cost, price
 from release.errors import InputError
 from release.mask import mask
 
@@ -33,13 +34,15 @@ class Step:
 class Preview:
     """What would happen to one stack; `error` is set when the preview failed.
 
-    `warnings` are what the program warned of, such as a base image that is not pinned.
+    `warnings` are what the program warned of, such as a base image that is not pinned; `cost` is
+    None where it failed, or no function will be there.
     """
 
     stack: str
     steps: tuple[Step, ...] = ()
     error: str | None = None
     warnings: tuple[str, ...] = ()
+    cost: Cost | None = None
 
     def changes(self) -> tuple[Step, ...]:
         """The steps that do something, the destructive ones first."""
@@ -78,10 +81,12 @@ def from_document(stack: str, document: dict[str, Any]) -> Preview:
     for entry in document.get("diagnostics") or ():
         told.get(str(entry.get("severity")), []).append(str(entry.get("message", "")).strip())
     error = document.get("error") or "\n".join(told["error"]) or None
+    cost = load_cost(document["cost"]) if "cost" in document else price(document)
     return Preview(
         stack=stack,
         steps=steps,
         error=bounded(error) if error else None,
+        cost=None if error else cost,
         warnings=tuple(
             mask(text)[:WARNING_LIMIT] for text in dict.fromkeys(told["warning"]) if text
         ),
@@ -109,7 +114,7 @@ def from_output(stack: str, *, code: int, stdout: str, stderr: str) -> Preview:
     if code == 0:
         return preview
     error = bounded(_cause(stderr)) or preview.error or _silent(code)
-    return replace(preview, error=error)
+    return replace(preview, error=error, cost=None)
 
 
 def _cause(text: str) -> str:
@@ -146,6 +151,7 @@ def save(preview: Preview, folder: Path) -> Path:
             for step in preview.steps
         ],
         "error": preview.error,
+        "cost": None if preview.cost is None else asdict(preview.cost),
         "diagnostics": [{"severity": "warning", "message": text} for text in preview.warnings],
     }
     part = path.with_suffix(".part")

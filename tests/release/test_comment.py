@@ -4,12 +4,14 @@ Write the snapshots anew with `UPDATE_SNAPSHOTS=1 make test`, then read their di
 """
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from release import comment, preview
+from release.cost import Cost
 from release.preview import Preview, Step
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
@@ -68,7 +70,14 @@ FUNCTION, ALIAS, LOGS = (
 def first_deploy() -> str:
     """Nothing exists yet."""
     steps = tuple(Step(op="create", urn=one) for one in (LOGS, FUNCTION, ALIAS))
-    stages = [Preview(stack=stage, steps=steps) for stage in ("dev", "staging", "prod")]
+    watched = Cost(
+        monthly={"1 dashboard": 3.0, "9 metrics, if asked every hour": 2.7},
+        million={"API Gateway": 1.0, "Lambda, requests": 0.2},
+        million_ms=0.023,
+        core=1.0,
+    )
+    costs = {"dev": replace(watched, core=0.5), "staging": watched, "prod": watched}
+    stages = [Preview(stack=stage, steps=steps, cost=cost) for stage, cost in costs.items()]
     return comment.compose(stages, report())
 
 

@@ -69,6 +69,59 @@ def test_a_failed_preview_is_saved_and_fails(pulumi: Path, tmp_path: Path) -> No
     assert "error: no credentials" == saved["error"]
 
 
+def function(memory: int) -> str:
+    """What `pulumi preview --json` prints of a stack with a function."""
+    state = {"type": "aws:lambda/function:Function", "inputs": {"memorySize": memory}}
+    return json.dumps({"steps": [{"op": "same", "urn": "urn:f", "newState": state}]})
+
+
+def test_a_stack_says_what_it_would_cost(pulumi: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In the terminal, for as many requests as it is asked for."""
+    (pulumi / "answer").write_text(function(1024))
+
+    assert 0 == main(["cost", "--stack", "dev", "--milliseconds", "100", "--rate", "2"])
+
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert "Lambda, 100 ms each 1.67" in lines
+    assert "at 2 a second, 5.3 million a month" in lines
+
+
+def test_a_stack_that_cannot_be_previewed_has_no_cost(
+    pulumi: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Why stands on stderr, as after `preview`; nothing on stdout could be taken for a price."""
+    (pulumi / "answer").write_text("error: no credentials")
+    (pulumi / "code").write_text("1")
+
+    assert 1 == main(["cost", "--stack", "dev"])
+
+    captured = capsys.readouterr()
+    assert "" == captured.out
+    assert "error: no credentials" in captured.err
+
+
+def test_a_stack_without_a_function_has_no_cost(
+    pulumi: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Such as bootstrap's."""
+    assert pulumi.is_dir()
+    assert 2 == main(["cost", "--stack", "dev"])
+
+    assert "release cost: dev has no function" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--rate", "--milliseconds"])
+@pytest.mark.parametrize("value", ["0", "-1", "nan", "inf", "many"])
+def test_costs_are_of_something(
+    option: str, value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No rate and no time that is none."""
+    with pytest.raises(SystemExit, match="2"):
+        main(["cost", "--stack", "dev", f"{option}={value}"])
+
+    assert f"argument {option}: '{value}' is not a number above 0" in capsys.readouterr().err
+
+
 def test_the_comment_is_posted_with_whatever_is_there(
     tmp_path: Path, github: FakeGitHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
