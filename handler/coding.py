@@ -78,8 +78,8 @@ def deflate(response: Response, accepted: str) -> None:
         response: Changed in place.
         accepted: The header Accept-Encoding.
     """
-    coding = choose(accepted, ("gzip", "deflate"))
-    if coding is None:
+    coding = choose(accepted, ("gzip", "deflate", "identity"))
+    if coding is None or coding == "identity":
         return
     deflater = zlib.compressobj(_LEVEL, wbits=_ENVELOPES[coding])
     packed = deflater.compress(response.body) + deflater.flush()
