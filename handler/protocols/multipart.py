@@ -8,9 +8,11 @@ from handler.errors import BadRequestError
 
 _BOUNDARY = re.compile(r';\s*boundary=(?:"([^"]{1,70})"|([^\s;,"]{1,70}))', re.IGNORECASE)
 _NAME = re.compile(
-    rb"^content-disposition: *form-data(?:;[^\r\n]*)?;\s*"
+    rb"^content-disposition:[ \t]*form-data\s*"
+    # Whatever comes before the name, as a whole: a file name may hold `; name=` itself.
+    rb'(?:;\s*(?!name=)[^\s;="]+(?:=(?:"[^"\r\n]*"|[^\s;"]*))?\s*)*'
     # .NET writes quotes only where there must be some.
-    rb'name=(?:"([^"\r\n]{0,64})"|([^\s;"]{1,64}))',
+    rb';\s*name=(?:"([^"\r\n]*)"|([^\s;"]+))',
     re.IGNORECASE | re.MULTILINE,
 )
 _MAX_PARTS = 8
@@ -50,6 +52,6 @@ def parse(body: bytes, content_type: str) -> dict[str, bytes]:
             raise BadRequestError("a part of the form has no name")
         field = (name[1] or name[2] or b"").decode("utf-8", "replace")
         if field in fields:
-            raise BadRequestError(f"the form gives '{field}' twice")
+            raise BadRequestError(f"the form gives '{field:.64}' twice")
         fields[field] = content
     return fields

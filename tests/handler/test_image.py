@@ -155,6 +155,28 @@ def test_a_form_needs_no_quotes(digits_service: Service, sample: Sample) -> None
 
 
 @pytest.mark.parametrize(
+    "disposition",
+    [
+        b' form-data; name="file"; filename="a; name=top"',
+        b' form-data; filename="a; name=top"; name="file"',
+        b' form-data; name="' + b"f" * 100 + b'"; filename="a.png"',
+        b'\tform-data; name="file"; filename="a.png"',
+    ],
+    ids=["after", "before", "long", "tab"],
+)
+def test_a_part_is_called_what_its_own_name_says(
+    digits_service: Service, sample: Sample, disposition: bytes
+) -> None:
+    """A file may be called `a; name=top`, which is not the part's name; and names may be long."""
+    head = b"--y\r\nContent-Disposition:" + disposition
+    body = head + b"\r\n\r\n" + sample(3) + b"\r\n--y--\r\n"
+
+    status, answer = _send(digits_service, body, "multipart/form-data; boundary=y")
+
+    assert (200, "3") == (status, answer["predictions"][0]["label"])
+
+
+@pytest.mark.parametrize(
     ("rows", "message"),
     [
         ([{"b64": "aGVsbG8="}], "the base64 in row 0 of input 'image' does not hold a PNG"),
