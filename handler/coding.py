@@ -41,6 +41,8 @@ def inflate(body: bytes, coding: str) -> bytes:
         plain = inflater.decompress(body, MAX_BYTES + 1)
     except zlib.error as error:
         hint = taken_for_text(body)
+        if name == "deflate" and not hint:
+            hint = "; HTTP means zlib's format by it, with zlib's head and checksum"
         if body.lstrip()[:1] in (b"{", b"["):
             hint = "; it reads like JSON as it is: send no Content-Encoding"
         raise BadRequestError(f"the body is not {name}, as content-encoding says{hint}") from error

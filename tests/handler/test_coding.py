@@ -62,6 +62,7 @@ def test_a_compressed_body_is_the_body(
             "by its Content-Type: send compressed JSON without one",
         ),
         ("deflate", gzip.compress(GOOD), 400, "the body is not deflate"),
+        ("deflate", zlib.compress(GOOD, wbits=-15), 400, "HTTP means zlib's format by it"),
         ("gzip", gzip.compress(GOOD)[:-1], 400, "its gzip does not end"),
         ("gzip", gzip.compress(GOOD)[:-8] + bytes(8), 400, "the body is not gzip"),
         ("gzip", gzip.compress(GOOD) + b"x", 400, "1 bytes follow the end of the gzip; send one"),
