@@ -86,6 +86,7 @@ def parse(
     if not head:
         from handler.protocols import raw
 
+        _check_bare(manifest.inputs)
         outputs = {spec.name: True for spec in manifest.outputs}
         return raw.parse(body, None, manifest.inputs), Wish(None, outputs)
     try:
@@ -198,6 +199,17 @@ def _split(body: bytes, header_length: str | None) -> tuple[bytes, memoryview | 
             f"{len(body)} bytes are JSON"
         )
     return body[: int(text)], memoryview(body)[int(text) :]
+
+
+def _check_bare(inputs: tuple[TensorSpec, ...]) -> None:
+    """Insist that bytes alone can only be one input, of one shape."""
+    if len(inputs) == 1 and inputs[0].client_shape.count(-1) <= 1:
+        return
+    takes = ", ".join(f"'{spec.name}' of shape {list(spec.client_shape)}" for spec in inputs)
+    raise BadRequestError(
+        "Inference-Header-Content-Length is 0, so the body is bare bytes, which say neither name "
+        f"nor shape; this model takes {takes}: send JSON before the bytes that says both"
+    )
 
 
 def _where_json_ends(head: bytes, header_length: str | None) -> str:

@@ -2,7 +2,8 @@
 
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from handler.protocols import v2
 from handler.service import Service
+from tests.handler.tiny import Port, Step, write_model
 from tests.handler.v2_requests import GOOD, IDS, RAW_A, TWO, A, B, send, send_raw
 
 
@@ -108,7 +110,7 @@ def test_a_fault_of_the_clients_is_a_400_and_leaves_no_trace(
         (GOOD, b"", "9" * 5000, "expected how many of the body's"),
         (GOOD, b"", "٣", "expected how many of the body's"),
         (GOOD, b"", "7", "; Inference-Header-Content-Length says that the first 7 bytes are JSON"),
-        (GOOD, b"", "0", "this model takes several: a, b, ids"),
+        (GOOD, b"", "0", "'b' of shape [-1, -1], 'ids' of shape [-1]: send JSON before the bytes"),
         (
             {"inputs": [{**RAW_A, "shape": [1, 3]}, B, IDS]},
             TWO,
@@ -152,6 +154,24 @@ TENSOR = st.dictionaries(
     | st.sampled_from([*v2.DATATYPES, "a", "b", "ids"])
     | st.fixed_dictionaries({"binary_data_size": LEAF}),
 )
+
+
+def test_bytes_alone_do_not_say_two_free_sizes(
+    tmp_path: Path, open_model: Callable[[Path], Service]
+) -> None:
+    """A `?shape=`, which the error asked for before, is :predict's and not read here."""
+    square = (-1, -1)
+    folder = write_model(
+        tmp_path,
+        inputs=(Port("x", "float32", square),),
+        outputs=(Port("y", "float32", square),),
+        steps=(Step("ADD", ("x", "x"), "y"),),
+    )
+
+    response = send(open_model(folder), TWO, {"inference-header-content-length": "0"})
+
+    assert 400 == response.status
+    assert b"takes 'x' of shape [-1, -1]: send JSON before the bytes" in response.body
 
 
 @given(
