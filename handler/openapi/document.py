@@ -152,8 +152,6 @@ def _open_inference(manifest: Manifest) -> dict[str, Any]:
 
 def _predict(manifest: Manifest) -> Operation:
     bodies = {JSON: _content(schemas.predict_request(manifest), _inputs_example(manifest))}
-    if len(manifest.inputs) == 1:
-        bodies |= {_RAW: _content(_BYTES), _NPY: _content(_BYTES)}
     parameters = [
         _query(
             "output",
@@ -161,6 +159,11 @@ def _predict(manifest: Manifest) -> Operation:
             {"enum": [spec.name for spec in manifest.outputs]},
         )
     ]
+    if len(manifest.inputs) == 1:
+        bodies |= {_RAW: _content(_BYTES), _NPY: _content(_BYTES)}
+        if manifest.inputs[0].client_shape.count(-1) > 1:
+            # Any text: beside other bodies than bare bytes it is not looked at.
+            parameters.append(_query("shape", f"Of {_RAW}: sizes such as 1,8,8,1", _TEXT))
     answers = {
         JSON: _content(schemas.predict_answer(manifest)),
         _RAW: _content(_BYTES),

@@ -125,14 +125,15 @@ def infer_request(manifest: Manifest) -> Schema:
             "type": "object",
             "properties": {
                 "name": {"const": spec.name},
-                "datatype": {"const": _NAMES[spec.client_dtype]},
+                "datatype": {"const": _NAMES[dtype]},
                 "shape": shape,
                 "data": data,
             },
             "required": ["name", "datatype", "shape", "data"],
         }
         for spec in manifest.inputs
-        for shape, data in _forms(spec)
+        for dtype in _dtypes(spec)
+        for shape, data in _forms(spec, dtype)
     ]
     output = {
         "type": "object",
@@ -165,12 +166,13 @@ def infer_answer(manifest: Manifest) -> Schema:
         closed(
             {
                 "name": {"const": spec.name},
-                "datatype": {"const": _NAMES[spec.client_dtype]},
+                "datatype": {"const": _NAMES[dtype]},
                 "shape": _shape(spec),
-                "data": nested(spec.client_dtype, (-1,)),
+                "data": nested(dtype, (-1,)),
             }
         )
         for spec in manifest.outputs
+        for dtype in _dtypes(spec)
     ]
     return closed(
         {
@@ -192,7 +194,7 @@ def infer_example(signature: Signature) -> dict[str, Any] | None:
             "name": spec.name,
             "shape": list(zeros(spec).shape),
             "datatype": _NAMES[spec.client_dtype],
-            "data": values[spec.name],
+            "data": values[spec.name] if spec.client_shape else [values[spec.name]],
         }
         for spec in signature.inputs
     ]
@@ -224,14 +226,22 @@ def _shape(spec: TensorSpec) -> Schema:
     return {"type": "array", "items": sizes, "minItems": rank, "maxItems": rank}
 
 
-def _forms(spec: TensorSpec) -> list[tuple[Schema, Schema]]:
+def _dtypes(spec: TensorSpec) -> dict[str, None]:
+    """What this protocol carries: floats, and the integers that a quantized model holds."""
+    return dict.fromkeys((spec.client_dtype, spec.dtype))
+
+
+def _forms(spec: TensorSpec, dtype: str) -> list[tuple[Schema, Schema]]:
     """One row flat, where its size is known; anything that fits the shape it claims."""
-    dtype, shape = spec.client_dtype, spec.client_shape
+    shape = spec.client_shape
     forms: list[tuple[Schema, Schema]] = []
     row = tuple(1 if i == 0 and size == -1 else size for i, size in enumerate(shape))
     if -1 not in row:
         forms.append(({"const": list(row)}, nested(dtype, (math.prod(row),))))
-    return [*forms, (_shape(spec), {"anyOf": [nested(dtype, (-1,)), nested(dtype, shape)]})]
+    data = [nested(dtype, (-1,))]
+    if shape:  # a lone number comes in a list, too
+        data.append(nested(dtype, shape))
+    return [*forms, (_shape(spec), {"anyOf": data})]
 
 
 def _batched(specs: tuple[TensorSpec, ...]) -> bool:

@@ -172,6 +172,83 @@ def test_examples_and_context(
     assert (200 if taken else 400, taken) == (response.status, schema.is_valid(body))
 
 
+@pytest.mark.parametrize(
+    ("datatype", "data", "taken"),
+    [
+        ("FP32", [0.5, -0.5, 0, 1], True),
+        ("INT8", [1, -1, 127, -128], True),
+        ("INT8", [1, -1, 128, -128], False),
+        ("INT16", [1, -1, 127, -128], False),
+    ],
+)
+def test_a_quantized_models_own_integers(
+    quantized: Path,
+    open_model: Callable[[Path], Service],
+    datatype: str,
+    data: list[float],
+    *,
+    taken: bool,
+) -> None:
+    """The Open Inference Protocol takes and gives them: the document and the service agree."""
+    service, path = open_model(quantized), "/v2/models/tiny/infer"
+    operation = _document(service)["paths"][path]["post"]
+    body = {"inputs": [{"name": "x", "shape": [1, 4], "datatype": datatype, "data": data}]}
+    content = operation["requestBody"]["content"]["application/json"]
+
+    response = service.answer(Request("POST", path, {}, json.dumps(body).encode()))
+
+    schema = jsonschema.Draft202012Validator(content["schema"])
+    assert (200 if taken else 400, taken) == (response.status, schema.is_valid(body))
+    if taken:
+        answer = operation["responses"]["200"]["content"]["application/json"]["schema"]
+        jsonschema.validate(json.loads(response.body), answer)
+
+
+@pytest.mark.parametrize(("data", "taken"), [([2], True), (2, False)])
+def test_a_lone_number(
+    tmp_path: Path, open_model: Callable[[Path], Service], data: object, *, taken: bool
+) -> None:
+    """To the Open Inference Protocol it is a list of one: the document and the service agree."""
+    folder = write_model(
+        tmp_path,
+        inputs=(Port("x", "float32", ()),),
+        outputs=(Port("y", "float32", ()),),
+        steps=(Step("ADD", ("x", "x"), "y"),),
+    )
+    service, path = open_model(folder), "/v2/models/tiny/infer"
+    content = _document(service)["paths"][path]["post"]["requestBody"]["content"]
+    schema = jsonschema.Draft202012Validator(content["application/json"]["schema"])
+    body = {"inputs": [{"name": "x", "shape": [], "datatype": "FP32", "data": data}]}
+
+    response = service.answer(Request("POST", path, {}, json.dumps(body).encode()))
+
+    example = json.dumps(content["application/json"]["example"]).encode()
+    assert (200 if taken else 400, taken) == (response.status, schema.is_valid(body))
+    assert 200 == service.answer(Request("POST", path, {}, example)).status
+
+
+@pytest.mark.parametrize(
+    ("sizes", "names"), [((-1, -1), ["output", "shape"]), ((-1, 2), ["output"])]
+)
+def test_a_shape_can_be_given_where_bytes_do_not_say_it(
+    tmp_path: Path,
+    open_model: Callable[[Path], Service],
+    sizes: tuple[int, ...],
+    names: list[str],
+) -> None:
+    """`?shape=`, where more than one size is free."""
+    folder = write_model(
+        tmp_path,
+        inputs=(Port("x", "float32", sizes),),
+        outputs=(Port("y", "float32", sizes),),
+        steps=(Step("ADD", ("x", "x"), "y"),),
+    )
+
+    predict = _document(open_model(folder))["paths"]["/v1/models/tiny:predict"]["post"]
+
+    assert names == [parameter["name"] for parameter in predict["parameters"]]
+
+
 @pytest.mark.parametrize("top", [1, 190, 190.0, 0, 0.0, 1.5, -1, 1_000_001, 1e300, True, None, "1"])
 def test_how_many_labels(
     digits_service: Service, sample: Callable[[int], bytes], top: object
