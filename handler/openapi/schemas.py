@@ -102,7 +102,7 @@ def examples_request(manifest: Manifest) -> Schema:
         values = spec.client_shape[1:]
         flat = nested(spec.client_dtype, (-1 if -1 in values else math.prod(values),))
         choices = [flat]
-        if math.prod(values) == 1:
+        if math.prod(values) in (1, -1):  # one number, or as many as there are
             choices.append(number(spec.client_dtype))
         if manifest.picture is not None:
             choices.append(_picture())

@@ -249,6 +249,27 @@ def test_a_shape_can_be_given_where_bytes_do_not_say_it(
     assert names == [parameter["name"] for parameter in predict["parameters"]]
 
 
+@pytest.mark.parametrize(("feature", "taken"), [(3, True), ([3, 4], True), ("3", False)])
+def test_features_of_a_free_size(
+    tmp_path: Path, open_model: Callable[[Path], Service], feature: object, *, taken: bool
+) -> None:
+    """A lone number is a list of one here: the document and the service agree."""
+    folder = write_model(
+        tmp_path,
+        inputs=(Port("x", "float32", (-1, -1)),),
+        outputs=(Port("y", "float32", (-1, -1)),),
+        steps=(Step("ADD", ("x", "x"), "y"),),
+    )
+    service, path = open_model(folder), "/v1/models/tiny:classify"
+    content = _document(service)["paths"][path]["post"]["requestBody"]["content"]
+    schema = jsonschema.Draft202012Validator(content["application/json"]["schema"])
+    body = {"examples": [{"x": feature}]}
+
+    response = service.answer(Request("POST", path, {}, json.dumps(body).encode()))
+
+    assert (200 if taken else 400, taken) == (response.status, schema.is_valid(body))
+
+
 @pytest.mark.parametrize("top", [1, 190, 190.0, 0, 0.0, 1.5, -1, 1_000_001, 1e300, True, None, "1"])
 def test_how_many_labels(
     digits_service: Service, sample: Callable[[int], bytes], top: object
