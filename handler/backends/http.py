@@ -96,7 +96,10 @@ def _split(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
         known = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-        if known and url.isascii() and url.isprintable() and " " not in url:
+        # Without a path the whole target would be `:predict`: the backend's 400 to that would pass
+        # for a fault of the client's.
+        whole = known and parts.path.strip("/")
+        if whole and url.isascii() and url.isprintable() and " " not in url:
             return parts
     except ValueError:
         pass  # a port that is no number, or a bracket too few

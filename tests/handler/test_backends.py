@@ -281,11 +281,13 @@ def test_the_connection_is_kept_and_mended(open_http: Open) -> None:
                 "http://[::1/",
                 "http://h/a b",
                 "http://h/é",
+                "http://h",
+                "http://h/",
             )
         ),
         ({"MODEL_BACKEND": "sagemaker"}, "SAGEMAKER_ENDPOINT is not set"),
         (
-            {"MODEL_BACKEND": "http", "BACKEND_URL": "http://h", "BACKEND_TIMEOUT_MS": "soon"},
+            {"MODEL_BACKEND": "http", "BACKEND_URL": "http://h/m", "BACKEND_TIMEOUT_MS": "soon"},
             "BACKEND_TIMEOUT_MS is 'soon', expected milliseconds",
         ),
     ],
