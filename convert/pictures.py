@@ -61,7 +61,7 @@ def _pixels(file: Path, picture: Picture) -> npt.NDArray[np.uint8]:
             turn = _UPRIGHT.get(opened.getexif().get(_ORIENTATION, 1))
             image = opened if turn is None else opened.transpose(Image.Transpose[turn])
             if image.mode.startswith("I"):
-                image = image.point(lambda value: value / 257)
+                image = image.point(lambda value: value / 256)
             elif isinstance(image.info.get("transparency"), bytes):
                 image = image.convert("RGBA")
             image = image.convert("L" if picture.color == "gray" else "RGB")

@@ -153,8 +153,9 @@ def _webp_size(data: bytes) -> tuple[int, int]:
 def _convert(image: Image.Image, picture: Picture) -> Image.Image:
     """To the model's colours, eight bits each."""
     if image.mode.startswith("I"):
-        # Scale 16-bit grey down; Pillow's own conversion would clip it to white.
-        image = image.point(lambda value: value / 257)
+        # Of 16-bit grey the upper eight, as of 16-bit colour and as TensorFlow's decode_png takes
+        # them; Pillow's own conversion would clip it to white.
+        image = image.point(lambda value: value / 256)
     elif isinstance(image.info.get("transparency"), bytes):
         # A palette with transparent colours; Pillow warns unless asked for them first.
         image = image.convert("RGBA")

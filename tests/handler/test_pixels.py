@@ -2,6 +2,7 @@
 
 import io
 import struct
+import zlib
 from array import array
 from collections.abc import Callable
 from typing import Any
@@ -186,6 +187,31 @@ def test_sixteen_bit_grey_is_scaled_not_clipped(digits_service: Service) -> None
     values = _read(data, "image/png", digits_service.manifest).values
 
     assert {array("f", [128 / 255])[0]} == set(values)
+
+
+def _png16(kind: int, *samples: int) -> bytes:
+    """A pixel of 16 bits a channel, of PNG's colour type 0 (grey), 2 (RGB) or 4 (grey, alpha)."""
+    head = struct.pack(">IIBBBBB", 1, 1, 16, kind, 0, 0, 0)
+    data = zlib.compress(b"\0" + struct.pack(f">{len(samples)}H", *samples))
+    chunks = ((b"IHDR", head), (b"IDAT", data), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(content))
+        + name
+        + content
+        + struct.pack(">I", zlib.crc32(name + content))
+        for name, content in chunks
+    )
+
+
+@pytest.mark.parametrize("value", [0, 255, 256, 32768, 51200, 65534, 65535])
+def test_sixteen_bit_grey_is_read_as_colour_is(digits_service: Service, value: int) -> None:
+    """The upper eight bits of each, whether it comes as grey, with alpha or as three equal ones."""
+    manifest = digits_service.manifest
+    files = [_png16(0, value), _png16(4, value, 65535), _png16(2, value, value, value)]
+
+    found = [set(_read(file, "image/png", manifest).values) for file in files]
+
+    assert [{array("f", [(value >> 8) / 255])[0]}] * 3 == found
 
 
 def test_colour_pictures_have_channels_last() -> None:
