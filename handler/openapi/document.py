@@ -169,7 +169,12 @@ def _predict(manifest: Manifest) -> Operation:
         _RAW: _content(_BYTES),
         _NPY: _content(_BYTES),
     }
-    return _post("predict", "TF Serving's predict; bare tensors", bodies, answers, parameters)
+    operation = _post("predict", "TF Serving's predict; bare tensors", bodies, answers, parameters)
+    operation["responses"]["200"]["headers"] = {
+        "X-Tensor-Dtype": _header(f"Of {_RAW}: numpy's name of the dtype", _TEXT),
+        "X-Tensor-Shape": _header(f"Of {_RAW}: sizes such as 1,10", _TEXT),
+    }
+    return operation
 
 
 def _inputs_example(manifest: Manifest) -> object:
@@ -220,13 +225,15 @@ def _infer(manifest: Manifest) -> Operation:
         _RAW: _content(_BYTES),
     }
     answers = {JSON: _content(schemas.infer_answer(manifest)), _RAW: _content(_BYTES)}
-    length = {
-        "name": "Inference-Header-Content-Length",
-        "in": "header",
-        "description": "How many bytes of JSON come before raw tensors",
-        "schema": {"type": "integer", "minimum": 0},
-    }
-    return _post("v2_infer", "The Open Inference Protocol's infer", bodies, answers, [length])
+    name = "Inference-Header-Content-Length"
+    size = {"type": "integer", "minimum": 0}
+    length = _header("How many bytes of JSON come before raw tensors", size)
+    parameters = [{"name": name, "in": "header", **length}]
+    operation = _post(
+        "v2_infer", "The Open Inference Protocol's infer", bodies, answers, parameters
+    )
+    operation["responses"]["200"]["headers"] = {name: length}
+    return operation
 
 
 def _get(name: str, summary: str, keys: dict[str, Schema] | None) -> Operation:
@@ -276,6 +283,10 @@ def _choice(name: str, value: str) -> dict[str, Any]:
 
 def _query(name: str, description: str, schema: Schema) -> dict[str, Any]:
     return {"name": name, "in": "query", "description": description, "schema": schema}
+
+
+def _header(description: str, schema: Schema) -> dict[str, Any]:
+    return {"description": description, "schema": schema}
 
 
 def _faults(*statuses: str) -> dict[str, Any]:

@@ -85,6 +85,28 @@ def test_every_example_is_answered_as_described(digits_service: Service) -> None
 
 
 @pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("/v1/models/digits:predict", {}),
+        ("/v2/models/digits/infer", {"inference-header-content-length": "0"}),
+    ],
+)
+def test_what_says_how_bytes_are_read_is_described(
+    digits_service: Service, path: str, headers: dict[str, str]
+) -> None:
+    """Without these headers nobody can read a raw answer, and generated clients know no others."""
+    raw = "application/octet-stream"
+    sent = {"content-type": raw, "accept": raw, **headers}
+
+    response = digits_service.answer(Request("POST", path, sent, bytes(256)))
+
+    described = _document(digits_service)["paths"][path]["post"]["responses"]["200"]["headers"]
+    own = {name for name in response.headers if name.startswith(("x-", "inference-"))}
+    assert raw == response.headers["content-type"]
+    assert own == {name.lower() for name in described}
+
+
+@pytest.mark.parametrize(
     ("path", "body"),
     [
         (":predict", {"instances": [{"a": [1], "b": [2], "ids": 3}]}),
