@@ -45,6 +45,9 @@ ALIGNMENT = 64
 SLACK = 64
 """Bytes that must be readable behind an input: XNNPACK reads up to 16 of them."""
 
+UNTOUCHED = b"\x9d\x5a\xe3\x7f"
+"""What an output's memory begins with until a run writes to it: NaN, as a float32."""
+
 
 class Port:
     """One input or output as the model file itself declares it.
@@ -304,6 +307,7 @@ class Model:
             for index, (port, room) in enumerate(zip(call.outputs, call.rooms_out, strict=True)):
                 self._bind(room, port, (1,) * len(port.shape))
                 call.handles_out[index] = room.handle
+                room.memory.view[: len(UNTOUCHED)] = UNTOUCHED
             call.rooms_in = [_Room(_SMALL_INPUT) for _ in call.inputs]
         for index, (port, shape) in enumerate(zip(call.inputs, shapes, strict=True)):
             if before is not None and before[index] == shape:

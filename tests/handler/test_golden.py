@@ -63,6 +63,24 @@ def test_another_answer_fails_the_start(
         open_model(_model(tmp_path, **change))
 
 
+def test_an_output_that_is_not_written_fails_the_start(tmp_path: Path, open_model: Open) -> None:
+    """A size that is known after the run: requests were told that their numbers are wrong."""
+    folder = write_model(
+        tmp_path,
+        inputs=(Port("x", "bool", (-1,)),),
+        outputs=(Port("y", "int64", (-1, 1)),),
+        steps=(Step("WHERE", ("x",), "y"),),
+        golden={
+            "inputs": {"x": {"shape": [3], "base64": base64.b64encode(b"\1\0\1").decode()}},
+            "outputs": {"y": {"shape": [2, 1]}},
+            "tolerance": 0.02,
+        },
+    )
+
+    with pytest.raises(StartupError, match="does not write output 'y' where it is told to"):
+        open_model(folder)
+
+
 def test_what_is_no_number_is_another_answer(tmp_path: Path, open_model: Open) -> None:
     """A NaN is near nothing."""
     folder = _model(tmp_path)
