@@ -208,21 +208,30 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--recipe",
         default=AUTO,
-        help=f"{AUTO} (default: try all), {', '.join(Scheme)}, with +mixed, with +pruneNN",
+        help=f"{AUTO} (default: try all), {', '.join(Scheme)}; then +mixed, after an integer one, "
+        "and +pruneNN, where wanted",
     )
     parser.add_argument(
         "--signature", metavar="NAME", help="which of the model's signatures to serve"
     )
     parser.add_argument(
-        "--calibration", metavar="DATA", help=".npz, .csv or pictures: example inputs"
+        "--calibration",
+        metavar="DATA",
+        help=".npz, .csv or a folder of pictures: example inputs, for the static_ recipes",
     )
     parser.add_argument(
         "--evaluation", metavar="DATA", help=".npz or .csv: held-out inputs and `y`"
     )
-    parser.add_argument("--training", metavar="DATA", help="the same, to fine-tune what was pruned")
+    parser.add_argument(
+        "--training",
+        metavar="DATA",
+        help=".npz or .csv: inputs and `y` to fine-tune a pruned model on",
+    )
     parser.add_argument("--metric", metavar="NAME", help=metric.RULE.partition(" or {")[0])
     parser.add_argument(
-        "--lower-is-better", action="store_true", help="of a metric that is a function of your own"
+        "--lower-is-better",
+        action="store_true",
+        help="less of the metric is better; only for a --metric that is a function of your own",
     )
     parser.add_argument(
         "--max-accuracy-drop",
@@ -234,7 +243,7 @@ def _parser() -> argparse.ArgumentParser:
         "--min-agreement",
         type=_of(field.share, "a number from 0 to 1"),
         metavar="SHARE",
-        help="budget: how many answers must be the original's",
+        help="budget: the share of answers that must be the original's",
     )
     parser.add_argument(
         "--max-size",
@@ -272,10 +281,12 @@ def _parser() -> argparse.ArgumentParser:
         help="end the conversion after this (default: %(default)s)",
     )
     parser.add_argument(
-        "--check", action="store_true", help="load the model, look at all input, write nothing"
+        "--check", action="store_true", help="load the model, check all data, write nothing"
     )
     parser.add_argument(
-        "--quick", action="store_true", help="with --check: look at files, and load nothing"
+        "--quick",
+        action="store_true",
+        help="with --check: read the files, but do not load the model",
     )
     parser.add_argument(
         "--digest", action="store_true", help="print the sha256 of the files a card names and exit"

@@ -27,9 +27,10 @@ class Options:
         workers: Processes that answer; a large model is loaded once for all.
         queue: Requests that may wait for a worker's model; one more is answered 503.
         connections: Connections a worker keeps; one more is answered 503.
-        max_batch_size: Most rows that requests are put together to; 1 for each on its own, 0 for
-            two that wait anyway.
-        max_batch_delay_ms: Milliseconds that a request waits for others to run with.
+        max_batch_size: Most rows of concurrent requests that run together; 1 for each on its own, 0
+            for two that wait anyway.
+        max_batch_delay_ms: Milliseconds that a request waits for others to run with, if more than
+            one may.
         deadline: Seconds that a request has from its arrival to its answer; what would take longer
             is answered 503 and not begun. 0 for no limit.
         grace: Seconds that requests under way are given when the server is told to stop.
@@ -72,10 +73,15 @@ def read(arguments: Sequence[str] | None, settings: Mapping[str, str]) -> Option
         "max-batch-size",
         "0",
         0,
-        "most rows that requests are put together to; 1: never; 0: two raw tensors that wait "
-        "anyway, where the model is no slower so and answers the same bits",
+        "most rows of concurrent requests that run together; 1: never; 0: only two raw tensors "
+        "that wait anyway, if that is no slower and gives the same bits",
     )
-    add("max-batch-delay-ms", "5", 0, "how long a request waits for others to run with")
+    add(
+        "max-batch-delay-ms",
+        "5",
+        0,
+        "how long a request waits for others to run with, if --max-batch-size is above 1",
+    )
     # SageMaker waits no longer for an endpoint.
     add("deadline", "60", 0, "seconds from a request to its answer; 0 for no limit")
     add("grace", "20", 0, "seconds for requests under way when told to stop")
