@@ -66,6 +66,12 @@ def test_same_report(diff: Diff) -> None:
     assert "cats: still float16, and nothing changed" == said.splitlines()[0]
 
 
+def test_another_original(diff: Diff) -> None:
+    """A model that was trained anew is a change, even where its candidates are as they were."""
+    _, said, _ = diff(report(), report(original={"bytes": 1100, "metric": 0.91}))
+    assert "cats: still float16" == said.splitlines()[0]
+
+
 def test_another_model(diff: Diff) -> None:
     """Reports of two models are set side by side, and the first line says that they are."""
     code, said, _ = diff(report(model="dogs"), report())
@@ -98,6 +104,24 @@ def test_other_rows_do_not_compare(diff: Diff) -> None:
     rows = {line.split("  ")[0]: line.split() for line in said.splitlines()}
     assert "data evaluation, rows 10" in said
     assert ["accuracy", "0.9000", "0.9000"] == rows["accuracy"]
+
+
+def test_agreement_of_another_kind_does_not_compare(diff: Diff) -> None:
+    """Where the card calls for another kind of agreement, only the metric's change is told."""
+    old, new = report(agreement_by={"s": "class"}), report(agreement_by={"s": "number"})
+    new["candidates"][0]["agreement"] = 0.5
+    _, said, _ = diff(old, new)
+    rows = {line.split("  ")[0]: line.split() for line in said.splitlines()}
+    assert ["agreement", "1.0000", "0.5000"] == rows["agreement"]
+    assert ["accuracy", "0.9000", "0.9000", "same"] == rows["accuracy"]
+
+
+def test_candidate_that_is_gone(diff: Diff) -> None:
+    """A recipe that is no longer tried is named, and no other."""
+    old = report()
+    old["candidates"].append(old["candidates"][1] | {"recipe": "static_wi8_ai8"})
+    _, said, _ = diff(old, report())
+    assert "Only in old: static_wi8_ai8." in said
 
 
 def test_markdown_is_a_table(diff: Diff) -> None:

@@ -56,6 +56,14 @@ def test_small_values_are_rounded_like_great_ones(tmp_path: Path) -> None:
     assert [2.0, 0.0, 1.23, 0.0] == made["outputs"]["y"]["values"]
 
 
+def test_digits_are_counted_from_the_greatest_value(tmp_path: Path) -> None:
+    """Three of them, wherever its decimal point is."""
+    made = _made(tmp_path, rows=np.array([[0.054321, 0.00123, 0, 0]], np.float32))
+
+    assert made is not None
+    assert [0.0543, 0.0012, 0.0, 0.0] == made["outputs"]["y"]["values"]
+
+
 def test_a_large_row_is_a_lively_piece_repeated(tmp_path: Path) -> None:
     """4 KiB stand for the whole picture, and not those of its blank margin."""
     row = np.zeros((1, 5000), np.float32)
