@@ -29,7 +29,6 @@ WARM_CALLS, WARM_SECONDS, QUICK_SECONDS = 500, 1.0, 0.3
 LOOP_SECONDS = 4.0
 MEMORY_BYTES = 128 << 20
 _ONES = b"\1" * (1 << 20)
-KB_PER_MB = 1000
 
 
 def measure(models: list[BenchModel], *, quick: bool = False) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 An .npz file holds them as they are, a .csv file one row a line, a folder one picture a row.
 
-Where a model has several outputs, the targets are called `y_` and the output they belong to.
+Where a model has several outputs, the targets are called `y_` and the name of the output that they
+belong to, as in `y_scores`.
 """
 
 import zipfile

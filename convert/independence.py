@@ -36,7 +36,7 @@ def holds(content: bytes, signature: Signature, examples: Examples | None) -> bo
 
     Returns:
         False as well where nothing can be said: the file fixes its first dimensions, or does not
-        run on made-up rows.
+        run on these rows, or there is one row only.
     """
     specs = (*signature.inputs, *signature.outputs)
     if not signature.inputs or any(spec.shape[:1] != (FREE,) for spec in specs):

@@ -1,6 +1,6 @@
 """A folder of pictures -> rows, pixel for pixel as the handler makes them of a request.
 
-The same steps in the same order, with the same library: the handler imports nothing of this room,
+The same steps in the same order, with the same library: the handler imports nothing from here,
 so a test holds the two to equal numbers.
 """
 

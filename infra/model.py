@@ -148,7 +148,9 @@ class OptimizedModel(Resource, name="OptimizedModel"):
         original_bytes: Size of what it was made from.
         metric: The card's metric, measured on model.tflite; None without evaluation data.
         original_metric: The same, of the original.
-        agreement: Part of the evaluation data on which both say the same, 0 to 1, or None.
+        agreement: Share of answers that are the original's, 0 to 1, of the output that agrees
+            least; on evaluation data, else on calibration data or made-up inputs. None where
+            nothing was compared.
         signature: JSON text: names, dtypes and shapes of inputs and outputs.
     """
 

@@ -8,10 +8,9 @@ goes, and the table of sections with it. `strip` does as much, for its own machi
 import struct
 
 _ELF = b"\x7fELF\x02\x01"  # 64 bits, little-endian: both of Lambda's processors
-_TABLE_AT = 0x20  # in the file's header: where the program headers begin
-_SECTIONS_AT = 0x28
+_TABLE_AT = 0x20  # in the file's header: where the program headers begin, then where sections do
 _TABLE_SIZE_AT = 0x36
-_SECTION_COUNT_AT = 0x3C
+_SECTION_COUNT_AT = 0x3C  # and which of them has the names
 _LOAD = 1
 
 

@@ -65,6 +65,8 @@ class Deployment:
         plan: The steps, as they become known.
         failures: What went wrong, one line each.
         stopping: Set to refuse further steps; those under way end in their own time.
+        seen: URNs that the program has registered in this run; `delete_unseen` deletes the others.
+        quiet: Print no steps.
     """
 
     state: State

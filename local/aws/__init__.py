@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 def providers(emulator: Emulator) -> dict[str, Provider]:
     """Every aws type by its token."""
     aws = Aws(emulator)
-    rooms = (ecr, iam, functions, gateway, watch, endpoint)
-    return {kind.token: kind(aws) for room in rooms for kind in room.TYPES}
+    modules = (ecr, iam, functions, gateway, watch, endpoint)
+    return {kind.token: kind(aws) for module in modules for kind in module.TYPES}
 
 
 def functions_of(emulator: Emulator) -> dict[str, Callable[[Properties], Properties]]:

@@ -46,7 +46,7 @@ ENVIRONMENT = {
 
 
 def reference() -> str:
-    """What stacks are told to build on here: as real ones, by a digest; of what it is made of.
+    """What stacks are told to build on here: named by a digest, as real ones are, of its recipe.
 
     No registry knows it. local.images puts the home's own tag in its place.
     """
