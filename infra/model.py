@@ -94,9 +94,10 @@ class OptimizedModelProvider(ResourceProvider):
     def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
         """Called in preview and up, before anything else: refuse what cannot be converted.
 
-        What was converted before needs no more than a look: loading a model takes seconds.
+        What was converted before needs no more than a look: loading a model takes seconds. But for
+        another picture, which converts nothing where data are arrays, and may not fit them.
         """
-        known = ["--quick"] if _whole(_folder(news)) else []
+        known = ["--quick"] if _is_known(_folder(news), news["card"]) else []
         code, _, said = _convert([*_arguments(news), "--check", *known], remote=_remote(news))
         return CheckResult(news, [CheckFailure("card", _reason(code, said))] if code else [])
 
@@ -272,6 +273,14 @@ def _whole(folder: Path) -> bool:
     return (folder / "report.json").exists() and model["sha256"] == digest(
         str(folder / "model.tflite")
     )
+
+
+def _is_known(folder: Path, card: str) -> bool:
+    """Whether an artifact is whole, and was made with the picture that the card has today."""
+    if not _whole(folder):
+        return False
+    model = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    return bool(model.get("picture") == Card.load(card).picture)
 
 
 def _arguments(props: Mapping[str, Any]) -> list[str]:

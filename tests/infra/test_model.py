@@ -209,6 +209,20 @@ def test_model_is_loaded_to_be_checked_only_while_it_is_new(project: Path) -> No
     assert ["whole", "quick"] == (project / "checks.log").read_text().split()
 
 
+def test_another_picture_is_held_against_the_data(project: Path) -> None:
+    """It converts nothing, but arrays of the old scale do not fit it; and back again it is known."""
+    card = project / "models/digits/model.yaml"
+    before = card.read_text()
+    provider.create(inputs())
+
+    card.write_text(f"{before}picture: {{width: 1, height: 2, color: gray, range: [0, 255]}}\n")
+    provider.check({}, inputs())
+    card.write_text(before)
+    provider.check({}, inputs())
+
+    assert ["whole", "quick"] == (project / "checks.log").read_text().split()
+
+
 def test_no_candidate_shows_the_table(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Without a candidate inside the budget the error is the converter's table, and shown once."""
     (project / "models/digits/model.keras").write_bytes(b"hopeless")
