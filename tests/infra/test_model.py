@@ -210,7 +210,7 @@ def test_model_is_loaded_to_be_checked_only_while_it_is_new(project: Path) -> No
 
 
 def test_another_picture_is_held_against_the_data(project: Path) -> None:
-    """It converts nothing, but arrays of the old scale do not fit it; and back again it is known."""
+    """It converts nothing, but arrays of the old scale do not fit it; the old one is known."""
     card = project / "models/digits/model.yaml"
     before = card.read_text()
     provider.create(inputs())

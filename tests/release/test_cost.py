@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -205,6 +206,22 @@ def test_a_terminal_gets_sums_that_add_up() -> None:
     sums = [float(line) for line in lines if not line.strip(" 0123456789.")]
     assert [0.2, round(million, 2), round(0.2 + 1.314 * million, 2)] == sums
     assert "at 0.5 a second, 1.3 million a month" in lines
+
+
+def test_the_readme_shows_what_is_printed() -> None:
+    """Of the example, whose function has a whole core of this machine's kind."""
+    example = priced(
+        *[(ALARM, {})] * 4,
+        (DASHBOARD, {}),
+        memorySize=1769,
+        architectures=["x86_64"],
+        environment=with_telemetry("metrics"),
+    )
+
+    _, *lines = cost.describe("local", example, example.billed_ms(None), rate=1.0).splitlines()
+
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    assert "\n".join(["```", *lines, "```"]) in readme
 
 
 def test_a_comment_shows_each_stage_and_folds_the_rest_away() -> None:
