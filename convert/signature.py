@@ -258,11 +258,31 @@ def find(model: Any, wanted: str | None = None) -> Any:  # noqa: ANN401  see par
 
 def _read(model: Any, entry: Any) -> Signature:  # noqa: ANN401  see parse
     tensors = model.subgraphs[entry.subgraphIndex or 0].tensors
+    _check_outputs(model, entry)
     return Signature(
         name=text(entry.signatureKey),
         inputs=tuple(_spec(port, tensors) for port in entry.inputs),
         outputs=tuple(_spec(port, tensors) for port in entry.outputs),
     )
+
+
+def _check_outputs(model: Any, entry: Any) -> None:  # noqa: ANN401  see parse
+    """Refuse what no operation gives: LiteRT writes an output's memory only where one does.
+
+    With a constant it ends the process, reading on behind it for as long as the memory is.
+    """
+    tensors = model.subgraphs[entry.subgraphIndex or 0].tensors
+    known = {port.tensorIndex: f"the input {text(port.name)!r}" for port in entry.inputs}
+    for port in entry.outputs:
+        name, content = text(port.name), model.buffers[tensors[port.tensorIndex].buffer].data
+        what = known.setdefault(port.tensorIndex, f"the output {name!r}")
+        if content is not None and len(content) > 0:
+            what = "a constant, the same for every input"
+        if what != f"the output {name!r}":
+            raise ModelError(
+                f"the output {name!r} is {what}: no operation gives it, and it cannot be served; "
+                "leave it out of the model's outputs"
+            )
 
 
 def _spec(entry: Any, tensors: Any) -> TensorSpec:  # noqa: ANN401  see parse

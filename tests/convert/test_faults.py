@@ -1,11 +1,14 @@
 """What the user may get wrong: exit 2, one line that names it, nothing left behind."""
 
+import copy
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+
+from convert import signature
 
 
 def test_empty_file(convert: Any, tmp_path: Path) -> None:
@@ -54,6 +57,39 @@ def test_truncated_tflite(zoo: Any, convert: Any, tmp_path: Path) -> None:
     model = tmp_path / "model.tflite"
     model.write_bytes(zoo.tflite.read_bytes()[:200])
     assert convert.fails(model, "--recipe", "float32").startswith(f"{model}: damaged .tflite")
+
+
+@pytest.mark.parametrize(
+    ("which", "what"),
+    [
+        ("constant", "a constant, the same for every input"),
+        ("input", "the input '"),
+        ("output", "the output '"),
+    ],
+)
+def test_output_that_no_operation_gives(
+    zoo: Any, convert: Any, tmp_path: Path, which: str, what: str
+) -> None:
+    """LiteRT would not write it, and ends the process where it is a constant."""
+    parsed = signature.parse(zoo.tflite.read_bytes())
+    (entry,), graph = parsed.signatureDefs, parsed.subgraphs[0]
+    held = (i for i, tensor in enumerate(graph.tensors) if signature.is_weight(parsed, tensor))
+    index = {
+        "constant": next(held),
+        "input": entry.inputs[0].tensorIndex,
+        "output": entry.outputs[0].tensorIndex,
+    }[which]
+    more = copy.copy(entry.outputs[0])
+    more.name, more.tensorIndex = b"zzz", index
+    entry.outputs = [*entry.outputs, more]
+    graph.outputs = [*graph.outputs, index]
+    model = tmp_path / "model.tflite"
+    model.write_bytes(signature.serialize(parsed))
+
+    fault = convert.fails(model, "--recipe", "float32")
+
+    assert f"the output 'zzz' is {what}" in fault
+    assert "leave it out of the model's outputs" in fault
 
 
 def test_quantized_tflite(zoo: Any, convert: Any, tmp_path: Path) -> None:
