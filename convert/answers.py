@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from convert.errors import DataError
+from convert.errors import DataError, ModelError
 from convert.litert import batch_of
 from convert.signature import FREE, Signature
 
@@ -38,7 +38,7 @@ def answers(model: Model, inputs: Mapping[str, Array], signature: Signature, pat
 
     Raises:
         DataError: The model is fixed to a batch that does not divide the rows.
-        ModelError: It cannot run on them.
+        ModelError: It cannot run on them, or one row has another shape of answer than others.
     """
     batch, rows = batch_of(signature), len(next(iter(inputs.values())))
     step = _CHUNK if batch == FREE else batch
@@ -52,9 +52,19 @@ def answers(model: Model, inputs: Mapping[str, Array], signature: Signature, pat
         for start in range(0, rows, step)
     ]
     return {
-        spec.name: np.concatenate([np.atleast_1d(part[spec.name]) for part in parts])
+        spec.name: _joined(spec.name, [np.atleast_1d(part[spec.name]) for part in parts])
         for spec in signature.outputs
     }
+
+
+def _joined(name: str, parts: list[Array]) -> Array:
+    for part in parts:
+        if part.shape[1:] != parts[0].shape[1:]:
+            raise ModelError(
+                f"the output {name!r} has shape {parts[0].shape} for some rows and {part.shape} "
+                "for others: a row's answer must not depend on how many rows there are"
+            )
+    return np.concatenate(parts)
 
 
 def one_call(signature: Signature, inputs: Mapping[str, Array] | None) -> Arrays | None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from convert import answers
-from convert.errors import DataError
+from convert.errors import DataError, ModelError
 from convert.signature import Signature, TensorSpec
 
 HERE = Path("e.npz")
@@ -38,6 +38,20 @@ def test_rows_that_a_fixed_batch_does_not_divide() -> None:
     signature = Signature(name="s", inputs=(spec,), outputs=(spec,))
     with pytest.raises(DataError, match="multiple of 32"):
         answers.answers(lambda it: it, {"x": np.zeros((70, 1))}, signature, HERE)
+
+
+def test_answers_whose_size_is_that_of_the_batch() -> None:
+    """They cannot be put together, row below row: said with both shapes."""
+    spec = TensorSpec(name="x", dtype="float64", shape=(-1, 1))
+    signature = Signature(name="s", inputs=(spec,), outputs=(spec,))
+
+    with pytest.raises(ModelError, match=r"'x' has shape \(32, 32\) .* \(6, 6\) for others"):
+        answers.answers(
+            lambda it: {"x": np.tile(it["x"], (1, len(it["x"])))},
+            {"x": np.zeros((70, 1))},
+            signature,
+            HERE,
+        )
 
 
 def test_slow_models_are_timed_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
