@@ -154,6 +154,21 @@ def test_as_few_digits_are_written_as_give_each_value_back(
 
     tensor = Tensor(dtype, (len(values),), struct.pack(f"<{len(values)}{typecode}", *values))
     assert expected == shortest(tensor)
+    few = 10  # which are written another way
+    parts = [
+        shortest(Tensor(dtype, (few,), tensor.data[start * size : (start + few) * size])) or []
+        for start in range(0, len(values) - few, few)
+    ]
+    assert expected[: few * len(parts)] == [text for part in parts for text in part]
+
+
+def test_a_shape_is_looked_at_again_when_it_changes() -> None:
+    """The last one that was accepted is known by heart, and no other."""
+    spec = _spec("float32", (-1, 2))
+
+    assert [True, True, False, False, True] == [
+        spec.accepts(shape) for shape in ((1, 2), (1, 2), (1, 3), (0, 2), (1, 2))
+    ]
 
 
 def test_a_slice_of_a_body_is_a_tensor_without_a_copy() -> None:
