@@ -2,8 +2,8 @@
 
 AWS's list prices for us-east-1 in US dollars, first tier, as they were in 2026; other regions are
 up to a quarter dearer. Free tiers are not counted, nor is what comes to cents (the images' storage,
-the state) or depends on the answers (data sent out). Source: aws.amazon.com/lambda/pricing, and the
-same of api-gateway, cloudwatch and xray.
+the state), what bootstrap makes (a key for each stack), or data sent out. Source:
+aws.amazon.com/lambda/pricing, and the same of api-gateway, cloudwatch and xray.
 """
 
 import math
