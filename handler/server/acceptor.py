@@ -169,7 +169,9 @@ class Acceptor:
         self._listener.listen(_BACKLOG)
         self._selector.register(self._listener, selectors.EVENT_READ)
         host, port = self.address
-        say(f"serving {model} on {host}:{port} with {len(self._workers)} workers")
+        count = len(self._workers)
+        workers = "1 worker" if count == 1 else f"{count} workers"
+        say(f"serving {model} on {host}:{port} with {workers}")
 
     def _bury(self, dead: Worker) -> None:
         """Note that a worker is gone, and start another in its place."""
