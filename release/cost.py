@@ -2,8 +2,8 @@
 
 AWS's list prices for us-east-1 in US dollars, first tier, as they were in 2026; other regions are
 up to a quarter dearer. Free tiers are not counted, nor is what comes to cents (the images' storage,
-the state), what bootstrap makes (a key for each stack), or data sent out. Source:
-aws.amazon.com/lambda/pricing, and the same of api-gateway, cloudwatch and xray.
+the state, starts from a snapshot), what bootstrap makes (a key for each stack), or data sent out.
+Source: aws.amazon.com/lambda/pricing, and the same of api-gateway, cloudwatch and xray.
 """
 
 import math
@@ -31,7 +31,7 @@ _MONTH_SECONDS = 730 * 3600
 _WHOLE_CORE_MB = 1769
 _ALARM, _DASHBOARD, _METRIC = 0.10, 3.00, 0.30
 _LOG_GB = 0.50
-_GATEWAY_MILLION = 1.00
+_GATEWAY_MILLION = 1.00  # of requests and answers up to 512 KB; larger ones count for several
 _LAMBDA_MILLION = 0.20
 _TRACE_MILLION, _TRACED = 5.00, 0.05  # of many requests, X-Ray records 5 %
 _SNAPSHOT_GB_SECOND = 0.0000015046
