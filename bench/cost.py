@@ -1,4 +1,4 @@
-"""What a million requests cost on Lambda, for x86 in us-east-1: aws.amazon.com/lambda/pricing.
+"""What a million requests cost on Lambda, for x86, by the prices of release.cost.
 
 Compute and requests alone, first tier, no free tier: API Gateway, logs and transfer are the same
 for every candidate. Since August 2025 the initialisation is billed like any other time.
@@ -9,13 +9,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from release.cost import GB_SECOND, LAMBDA_MILLION, WHOLE_CORE_MB
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-USD_PER_GB_SECOND = 0.0000166667
-USD_PER_REQUEST = 0.0000002
-MEMORY_MB = 1769
-"""The memory that buys one whole vCPU."""
+MEMORY_MB = WHOLE_CORE_MB
 COLD_SHARE = 0.01
 """Assumed share of requests that meet a cold start: AWS names 'under 1 %' for typical workloads."""
 REQUESTS = 1_000_000
@@ -32,8 +31,8 @@ def usd_per_million(warm_ms: Sequence[float], start_ms: Sequence[float]) -> floa
         ValueError: Either is empty.
     """
     seconds = (1 - COLD_SHARE) * _billed_s(warm_ms) + COLD_SHARE * _billed_s(start_ms)
-    gigabyte_seconds = seconds * MEMORY_MB / 1024
-    return REQUESTS * (USD_PER_REQUEST + gigabyte_seconds * USD_PER_GB_SECOND)
+    computing, _, _ = GB_SECOND["x86_64"]
+    return LAMBDA_MILLION + REQUESTS * seconds * MEMORY_MB / 1024 * computing
 
 
 def _billed_s(times_ms: Sequence[float]) -> float:

@@ -145,31 +145,33 @@ def _engine(options: argparse.Namespace) -> engine.Engine:
     return engine.choose(options.local, os.environ)
 
 
-def _preview(options: argparse.Namespace) -> int:
+def _look(options: argparse.Namespace) -> preview.Preview:
+    """Preview a stack; what the engine says of a failure goes to stderr."""
     done = _engine(options).preview(options.stack)
     seen = preview.from_output(
         options.stack, code=done.code, stdout=done.stdout, stderr=done.stderr
     )
+    if seen.error:
+        print(mask(done.stderr) or seen.error, file=sys.stderr)
+        print(f"release {options.name}: {options.stack} failed, see above", file=sys.stderr)
+    return seen
+
+
+def _preview(options: argparse.Namespace) -> int:
+    seen = _look(options)
     path = preview.save(seen, options.out)
     # The comment may have to leave rows out and points here.
     for step in seen.changes():
         print(step.op, step.urn, *step.reasons)
     if seen.error:
-        said = mask(done.stderr) or seen.error
-        print(f"{said}\nrelease preview: {options.stack} failed, see above", file=sys.stderr)
         return 1
     print(f"{path}: {len(seen.changes())} changes")
     return 0
 
 
 def _cost(options: argparse.Namespace) -> int:
-    done = _engine(options).preview(options.stack)
-    seen = preview.from_output(
-        options.stack, code=done.code, stdout=done.stdout, stderr=done.stderr
-    )
+    seen = _look(options)
     if seen.error:
-        said = mask(done.stderr) or seen.error
-        print(f"{said}\nrelease cost: {options.stack} failed, see above", file=sys.stderr)
         return 1
     if seen.cost is None:
         raise InputError(f"{options.stack} has no function that could cost anything")

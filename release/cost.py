@@ -27,19 +27,25 @@ OTHER_LOG_BYTES = 950
 HANDLER_MS = 1.0
 """What a call takes beside the model: the runtime, the handler, JSON. `make bench`: warm, p50."""
 
-_MONTH_SECONDS = 730 * 3600
-_WHOLE_CORE_MB = 1769
-_ALARM, _DASHBOARD, _METRIC = 0.10, 3.00, 0.30
-_LOG_GB = 0.50
-_GATEWAY_MILLION = 1.00  # of requests and answers up to 512 KB; larger ones count for several
-_LAMBDA_MILLION = 0.20
-_TRACE_MILLION, _TRACED = 5.00, 0.05  # of many requests, X-Ray records 5 %
-_SNAPSHOT_GB_SECOND = 0.0000015046
-# A GB-second of computing; the same where instances are kept warm; and of keeping one so.
-_GB_SECOND = {
+WHOLE_CORE_MB = 1769
+"""The memory that buys one whole vCPU."""
+
+LAMBDA_MILLION = 0.20
+"""A million requests, but for computing."""
+
+GB_SECOND = {
     "x86_64": (0.0000166667, 0.0000097222, 0.0000041667),
     "arm64": (0.0000133334, 0.0000077778, 0.0000033334),
 }
+"""By architecture, a GB-second of computing; the same where instances are kept warm; and of keeping
+one so."""
+
+_MONTH_SECONDS = 730 * 3600
+_ALARM, _DASHBOARD, _METRIC = 0.10, 3.00, 0.30
+_LOG_GB = 0.50
+_GATEWAY_MILLION = 1.00  # of requests and answers up to 512 KB; larger ones count for several
+_TRACE_MILLION, _TRACED = 5.00, 0.05  # of many requests, X-Ray records 5 %
+_SNAPSHOT_GB_SECOND = 0.0000015046
 _INSTANCE = re.compile(r"ml\.[a-z0-9-]+\.[a-z0-9]+")
 _WORDS = re.compile(r"[\w .,%'-]+")
 _FUNCTION = "aws:lambda/function:Function"
@@ -90,7 +96,7 @@ def price(document: Mapping[str, Any]) -> Cost | None:
     function = kinds[_FUNCTION][0]
     gigabytes = _number(function.get("memorySize"), 128) / 1024
     architecture = "arm64" if "arm64" in (function.get("architectures") or ()) else "x86_64"
-    computing, warm_computing, keeping = _GB_SECOND[architecture]
+    computing, warm_computing, keeping = GB_SECOND[architecture]
     kept = sum(
         _number(one.get("provisionedConcurrentExecutions"), 0)
         for one in kinds.get(
@@ -107,7 +113,7 @@ def price(document: Mapping[str, Any]) -> Cost | None:
     lines = LOG_BYTES.get(str(telemetry), 0) + OTHER_LOG_BYTES
     million = {
         "API Gateway": _GATEWAY_MILLION,
-        "Lambda, requests": _LAMBDA_MILLION,
+        "Lambda, requests": LAMBDA_MILLION,
         f"logs, {lines / 1000:.1f} kB each": lines / 1000 * _LOG_GB,
     }
     if _table(function.get("tracingConfig")).get("mode") == "Active":
@@ -116,7 +122,7 @@ def price(document: Mapping[str, Any]) -> Cost | None:
         monthly=monthly,
         million=million,
         million_ms=1000 * gigabytes * (warm_computing if kept else computing),
-        core=min(1.0, gigabytes * 1024 / _WHOLE_CORE_MB),
+        core=min(1.0, gigabytes * 1024 / WHOLE_CORE_MB),
         unpriced=tuple(_unpriced(kinds, _variables(function))),
     )
 
@@ -142,11 +148,11 @@ def render(costs: Mapping[str, Cost], model_ms: float | None) -> str:
     ]
     items: dict[str, dict[str, float]] = {}
     for stack, cost in costs.items():
-        for name, price in (*cost.monthly.items(), *cost.of_a_million(billed[stack]).items()):
-            items.setdefault(name, {})[stack] = price
+        for name, usd in (*cost.monthly.items(), *cost.of_a_million(billed[stack]).items()):
+            items.setdefault(name, {})[stack] = usd
     lines = [
-        row(name, *(f"{prices[stack]:.2f}" if stack in prices else "" for stack in costs))
-        for name, prices in items.items()
+        row(name, *(f"{each[stack]:.2f}" if stack in each else "" for stack in costs))
+        for name, each in items.items()
     ]
     notes = [
         "List prices of us-east-1, free tiers not counted, nor data sent out.",
@@ -264,8 +270,8 @@ def _plural(count: float, noun: str) -> str:
 
 
 def _priced(items: Mapping[str, float]) -> list[str]:
-    return [_line(name, price) for name, price in items.items()]
+    return [_line(name, usd) for name, usd in items.items()]
 
 
-def _line(name: str, price: float) -> str:
-    return f"  {name:<36}{price:>9.2f}"
+def _line(name: str, usd: float) -> str:
+    return f"  {name:<36}{usd:>9.2f}"
