@@ -20,7 +20,6 @@ from handler.errors import BadRequestError, LiteRtError, OverloadedError
 from handler.messages import RAW, Request, Response
 from handler.protocols import tfserving
 from handler.server.bodies import Bodies
-from handler.server.pairs import Pairs
 from handler.server.turns import Turns
 from handler.tensor import zeros
 
@@ -72,7 +71,6 @@ class Dispatcher:
         at_once: Whether small requests are answered where they were read.
         turn_bytes: Raw tensors up to this are short enough for this thread, in their turn; 0 for
             none, and no turns.
-        pairs: Whether two of those may be run at once.
 
     Attributes:
         pending: Requests that a thread is at, or that wait for one.
@@ -90,7 +88,6 @@ class Dispatcher:
         deadline: float,
         at_once: bool,
         turn_bytes: int = 0,
-        pairs: bool = False,
     ) -> None:
         self._service = service
         self._loop = loop
@@ -102,15 +99,7 @@ class Dispatcher:
         self.room = memoryview(bytearray(ROOM_BYTES))
         self.bodies = Bodies()
         self._threads = ThreadPoolExecutor(threads, "model")
-        self._turns = Turns(
-            service.answer,
-            self._is_short,
-            self._threads,
-            loop,
-            (lambda: self.bodies.arriving > 0) if pairs else None,
-        )
-        if pairs:
-            service.predictor.front = Pairs(service.predictor, self._turns)
+        self._turns = Turns(service.answer, self._is_short, self._threads, loop)
 
     def answer(self, request: Request, client: Client) -> Response | None:
         """Answer now, or give back None and tell the client later."""

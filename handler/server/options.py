@@ -27,8 +27,7 @@ class Options:
         workers: Processes that answer; a large model is loaded once for all.
         queue: Requests that may wait for a worker's model; one more is answered 503.
         connections: Connections a worker keeps; one more is answered 503.
-        max_batch_size: Most rows of concurrent requests that run together; 1 for each on its own, 0
-            for two that wait anyway.
+        max_batch_size: Most rows of concurrent requests that run together; 1 for each on its own.
         max_batch_delay_ms: Milliseconds that a request waits for others to run with, if more than
             one may.
         deadline: Seconds that a request has from its arrival to its answer; what would take longer
@@ -69,13 +68,7 @@ def read(arguments: Sequence[str] | None, settings: Mapping[str, str]) -> Option
     add("workers", str(cores()), 1, "processes that answer; a large model is loaded once for all")
     add("queue", "64", 0, "requests that may wait for one worker's model")
     add("connections", "1024", 1, "connections that one worker keeps")
-    add(
-        "max-batch-size",
-        "0",
-        0,
-        "most rows of concurrent requests that run together; 1: never; 0: only two raw tensors "
-        "that wait anyway, if that is no slower and gives the same bits",
-    )
+    add("max-batch-size", "1", 1, "most rows of concurrent requests that run together; 1: never")
     add(
         "max-batch-delay-ms",
         "5",

@@ -7,9 +7,12 @@ MobileNetV2's time. Here such pieces gather in the kernel until the model is don
 them does so for several requests while it is in the caches.
 
 What it costs: a /ping, a new connection or a 503 waits for the loop's round to end. That begins no
-run after 30 ms, however many requests wait; and a run may be of two requests: see pairs. While a
-long request is in its thread, no short one is begun: it would wait for the model there, and the
-loop with it.
+run after 30 ms, however many requests wait. While a long request is in its thread, no short one is
+begun: it would wait for the model there, and the loop with it.
+
+Requests that wait are not run as one batch. That was tried: where one picture's layers fit into a
+core's own cache, two of them do not, and laying the model out for two and back leaves its memory in
+a worse place for one. MobileNetV2 answers 3 to 7 % more requests a second this way.
 """
 
 from __future__ import annotations
@@ -62,10 +65,6 @@ class Turns:
         is_short: Whether a request is answered fast enough for the loop to wait for that.
         thread: Where others are answered.
         loop: Whose rounds they are.
-        arriving: Whether a body is arriving, where two requests may be run at once; else None.
-
-    Attributes:
-        current: The request whose turn it is; None while a thread has one, and between turns.
     """
 
     def __init__(
@@ -74,18 +73,13 @@ class Turns:
         is_short: Callable[[Request], bool],
         thread: Executor,
         loop: asyncio.AbstractEventLoop,
-        arriving: Callable[[], bool] | None = None,
     ) -> None:
         self._answer = answer
         self._is_short = is_short
         self._thread = thread
         self._loop = loop
-        self._arriving = arriving
         self._waiting: deque[Turn] = deque()
         self._busy = False  # the next turn is arranged for, or a long request is in its thread
-        self.current: Request | None = None
-        self._beside: Turn | None = None  # has run with the current one
-        self._looked = False  # for somebody beside a lone request
 
     def submit(self, request: Request, done: Callable[[Response | None], None]) -> Turn:
         """Answer a request in its turn."""
@@ -95,23 +89,6 @@ class Turns:
             self._go_on()
         return turn
 
-    def beside(self) -> Request | None:
-        """Have the next request run with the current one; its own turn follows in the same round.
-
-        Returns:
-            None where none waits that differs from the current one in nothing but the bytes of its
-            body: what the one may ask of the model, the other may too.
-        """
-        while self._waiting and self._waiting[0].settled:
-            self._waiting.popleft()
-        if self.current is None or not self._waiting:
-            return None
-        turn = self._waiting[0]
-        if not (_are_alike(self.current, turn.request) and self._is_short(turn.request)):
-            return None
-        self._beside = turn
-        return turn.request
-
     def _go_on(self) -> None:
         self._busy = bool(self._waiting)
         if self._busy:
@@ -120,12 +97,6 @@ class Turns:
             self._loop.call_later(0, self._next)
 
     def _next(self) -> None:
-        if self._is_lone() and not self._looked and self._arriving and self._arriving():
-            # What is in the kernel already is read in the next round.
-            self._looked = True
-            self._go_on()
-            return
-        self._looked = False
         end = self._loop.time() + ROUND_SECONDS
         while self._waiting:
             turn = self._waiting.popleft()
@@ -136,21 +107,15 @@ class Turns:
                 future = self._thread.submit(self._answer, turn.request)
                 future.add_done_callback(partial(self._leave_thread, turn))
                 return
-            self.current, self._beside = turn.request, None
             response = self._answer(turn.request)
-            self.current = None
             try:
                 turn.done(response)
             except BaseException:
                 self._go_on()  # whatever one client's connection does, the next one has its turn
                 raise
-            if self._beside is None and (self._loop.time() >= end or self._is_lone()):
+            if self._loop.time() >= end:
                 break
         self._go_on()
-
-    def _is_lone(self) -> bool:
-        """Whether only one waits, where two would be better: others may have come meanwhile."""
-        return self._arriving is not None and len(self._waiting) == 1
 
     def _leave_thread(self, turn: Turn, future: Future[Response]) -> None:
         self._loop.call_soon_threadsafe(self._come_back, turn, future.result())
@@ -160,13 +125,3 @@ class Turns:
             turn.done(response)
         finally:
             self._go_on()
-
-
-def _are_alike(one: Request, other: Request) -> bool:
-    return (one.method, one.path, one.query, one.media, len(one.body)) == (
-        other.method,
-        other.path,
-        other.query,
-        other.media,
-        len(other.body),
-    )

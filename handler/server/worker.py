@@ -33,7 +33,6 @@ from handler.server.batcher import Batcher
 from handler.server.connection import Connection
 from handler.server.dispatcher import Dispatcher, places
 from handler.server.outbox import Outbox
-from handler.server.pairs import pay
 from handler.service import open_service
 
 if TYPE_CHECKING:
@@ -114,7 +113,6 @@ async def _serve(
     loop = asyncio.get_running_loop()
     local = isinstance(service.predictor.backend, LiteRtBackend)
     at_once, turn_bytes = places(service)
-    pairs = in_pairs(options, service, at_once=at_once, turn_bytes=turn_bytes)
     heap.mend_large_pages()  # the model has run here, and written where it writes
     threads = 1 if local else _REMOTE_THREADS
     if options.max_batch_size > 1:
@@ -132,7 +130,6 @@ async def _serve(
         deadline=options.deadline,
         at_once=at_once,
         turn_bytes=turn_bytes,
-        pairs=pairs,
     )
     config = configure(options.grace)
     server = Server(config)
@@ -178,24 +175,6 @@ async def _serve(
     # No sockets: connections come through the channel. The rest, up to the drain, is uvicorn's.
     await server.serve(sockets=[])
     dispatcher.close()
-
-
-def in_pairs(options: Options, service: Service, *, at_once: bool, turn_bytes: int) -> bool:
-    """Whether two raw tensors that wait are run at once; it takes some runs to know.
-
-    Args:
-        options: Whose batches go before it.
-        service: The model.
-        at_once: Whether it is so fast that hardly anything waits.
-        turn_bytes: 0 where nothing is answered in turns.
-    """
-    predictor = service.predictor
-    return (
-        options.max_batch_size == 0
-        and turn_bytes > 0
-        and not at_once
-        and pay(predictor.backend, predictor.signature())
-    )
 
 
 def configure(grace: int) -> Config:

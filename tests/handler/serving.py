@@ -5,7 +5,7 @@ import http.client
 import json
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -114,26 +114,6 @@ class Stepwise:
     def begins(self) -> bool:
         """Wait for the next run to begin."""
         return self.entered.acquire(timeout=10)
-
-
-class Gated(Stepwise):
-    """A model that makes one run each time that it is told to, and notes the rows of each.
-
-    Args:
-        service: Whose model it is.
-    """
-
-    def __init__(self, service: Service) -> None:
-        super().__init__(service)
-        self.rows: list[int] = []
-        self.fault: Callable[[dict[str, Tensor]], dict[str, Tensor]] = lambda answers: answers
-
-    def run(self, tensors: Mapping[str, Tensor], signature: Signature) -> dict[str, Tensor]:
-        """Wait, then run; of two rows the fault makes what it likes."""
-        (tensor,) = tensors.values()
-        self.rows.append(tensor.shape[0])
-        answers = super().run(tensors, signature)
-        return self.fault(answers) if tensor.shape[0] > 1 else answers
 
 
 def ask(

@@ -13,7 +13,6 @@ from handler.errors import BadRequestError, StartupError
 from handler.manifest import Signature
 from handler.messages import Request
 from handler.server.batcher import Batcher, check
-from handler.server.pairs import pay
 from handler.service import Service
 from handler.tensor import Tensor, TensorSpec
 from tests.handler.serving import read_all, serving
@@ -208,4 +207,3 @@ def test_a_model_that_leaves_rows_out_is_refused() -> None:
     """One that looks for something, say: its first dimension is free and not the batch."""
     with pytest.raises(StartupError, match="'y' of one row changes with the rows beside it"):
         check(Sieve(), ROW)
-    assert not pay(Sieve(), ROW)

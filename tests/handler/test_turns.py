@@ -2,9 +2,12 @@
 
 import socket
 import struct
-from collections.abc import Iterator
+from array import array
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from gzip import compress
+from pathlib import Path
 from select import select
 from time import sleep
 
@@ -15,9 +18,11 @@ from handler.server import turns
 from handler.server.dispatcher import places
 from handler.service import Service
 from tests.handler.serving import PING, ZEROS, Serving, Stepwise, post, read_all, serving
+from tests.handler.tiny import Port, Step, write_model
 
 RAW_BYTES = 8 * 8 * 4
 RAW = post(bytes(RAW_BYTES), "Content-Type: application/octet-stream\r\n")
+MANY = 60_000  # numbers in a row that is received into memory of its own
 
 
 @pytest.fixture
@@ -210,3 +215,42 @@ def test_the_model_s_time_decides_who_is_answered_where(
     assert (False, 0) == places(digits_service)
     elsewhere = Service(digits_service.manifest, Stepwise(digits_service))
     assert (False, 0) == places(elsewhere)
+
+
+def test_large_rows_get_their_own_answers(
+    tmp_path: Path, open_model: Callable[[Path], Service]
+) -> None:
+    """Eight clients at a time, each received into memory of its own, which is used again."""
+    service = open_model(
+        write_model(
+            tmp_path,
+            inputs=(Port("x", "float32", (-1, MANY)),),
+            outputs=(Port("y", "float32", (-1, MANY)),),
+            steps=(Step("ADD", ("x", "x"), "y"),),
+        )
+    )
+    media = "application/octet-stream"
+    headers = f"Content-Type: {media}\r\nAccept: {media}\r\n"
+
+    with serving(service, at_once=False, turn_bytes=4 * MANY) as server:
+
+        def ask(number: int) -> list[bool]:
+            right = []
+            with server.connect() as client:
+                for step in range(20):
+                    value = number * 100.0 + step
+                    body = array("f", [value] * MANY).tobytes()
+                    client.sendall(post(body, headers).replace(b"/digits:", b"/tiny:"))
+                    with client.makefile("rb") as file:
+                        lines = list(iter(file.readline, b"\r\n"))
+                        got = file.read(4 * MANY)
+                    right += [
+                        lines[0].startswith(b"HTTP/1.1 200")
+                        and got == array("f", [2 * value] * MANY).tobytes()
+                    ]
+            return right
+
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(ask, range(8)))
+
+    assert [[True] * 20] * 8 == answers
