@@ -1,4 +1,4 @@
-"""A server's whole process tree: what it uses, and its end. Reads Linux' /proc."""
+"""A server's whole process tree: what it uses, its rests and its end. Reads Linux' /proc."""
 
 from __future__ import annotations
 
@@ -50,10 +50,23 @@ def memory_mb(root: int) -> tuple[float, float]:
     return pss * 1024 / 1e6, rss * 1024 / 1e6
 
 
+def halt(root: int) -> None:
+    """Have all of a tree stand still; what it is sent meanwhile waits in the kernel."""
+    for pid in tree(root):
+        _signal(pid, signal.SIGSTOP)
+
+
+def go_on(root: int) -> None:
+    """Have a tree that was halted go on."""
+    for pid in tree(root):
+        _signal(pid, signal.SIGCONT)
+
+
 def stop(root: int, seconds: float = STOP_SECONDS) -> None:
     """End a tree that was started in a session of its own: SIGTERM, and in the end SIGKILL."""
     members = tree(root)
     _signal(root, signal.SIGTERM)
+    go_on(root)  # one that is halted hears it then
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and any(map(_alive, members)):
         _reap(root)

@@ -31,10 +31,10 @@ REPETITIONS, QUICK_REPETITIONS = 3, 1
 WARM_UP_SECONDS, TRIAL_SECONDS = 2, 2
 READY_SECONDS = 90.0
 # The machine's speed changes within seconds: each server's load is cut into parts, and all servers
-# get one part after the other, ours beside each peer's. Those that wait take less than 1 % of a
-# core. Of shorter parts, beginning and end are 1 %.
+# get one part after the other, ours beside each peer's. Those that wait are halted: their timers
+# alone take up to 1 % of both cores. Of shorter parts, beginning and end are 1 %.
 PARTS, PART_SECONDS = 8, 2
-LEFT_SECONDS = 0.2  # in which a server notices that the clients of the last part are gone
+LEFT_SECONDS = 0.2  # in which a server notices that the clients of its part are gone
 POLL_SECONDS = 0.005
 OK = 200
 
@@ -60,8 +60,13 @@ class Running:
     ready_s: float
 
     def load(self, seconds: int) -> dict[str, Any]:
-        """Ask it as fast as it answers: see `load.run`."""
-        return load.run(self.url, self.media, self.requests, self.expected, seconds)
+        """Ask it as fast as it answers: see `load.run`. Before and after that it is halted."""
+        processes.go_on(self.pid)
+        try:
+            return load.run(self.url, self.media, self.requests, self.expected, seconds)
+        finally:
+            time.sleep(LEFT_SECONDS)
+            processes.halt(self.pid)
 
 
 def measure(models: list[BenchModel], *, quick: bool = False) -> dict[str, Any]:
@@ -137,7 +142,7 @@ def _repetition(model: BenchModel, chosen: dict[str, str]) -> dict[Contender, di
         loads = {c: [server.load(WARM_UP_SECONDS)] for c, server in servers.items()}
         used = dict.fromkeys(CONTENDERS, 0.0)
         looks: dict[Contender, list[tuple[float, float]]] = {c: [] for c in CONTENDERS}
-        look = _look(model) if compared else 0.0
+        look = yardstick.alone_ms(model) if compared else 0.0
         at_once: list[float] = []
         ours, *peers = CONTENDERS
         for _ in range(PARTS):
@@ -147,7 +152,7 @@ def _repetition(model: BenchModel, chosen: dict[str, str]) -> dict[Contender, di
                 loads[contender].append(server.load(PART_SECONDS))
                 used[contender] += processes.cpu_seconds(server.pid) - before
                 if compared:
-                    looks[contender].append((look, look := _look(model)))
+                    looks[contender].append((look, look := yardstick.alone_ms(model)))
             if compared:
                 at_once.append(look / yardstick.together_ms(model))
         memory = {c: processes.memory_mb(server.pid) for c, server in servers.items()}
@@ -191,11 +196,6 @@ def _found(
         "load_cpu_ms_per_request": found["cpu_seconds"] * 1000 / found["requests"],
         **share,
     }
-
-
-def _look(model: BenchModel) -> float:
-    time.sleep(LEFT_SECONDS)
-    return yardstick.alone_ms(model)
 
 
 @contextmanager
