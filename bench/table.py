@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import targets
+from bench.containers import PERIOD_US
 from bench.cost import COLD_SHARE
 from bench.images import KINDS
 
@@ -14,13 +15,15 @@ SECTION = "bench"
 PLOT = Path("bench/results.svg")
 MODELS = {"digits": "digits", "mobilenet": "MobileNetV2"}
 READ_HANDLERS = f"""\
+One vCPU is {PERIOD_US // 1000} ms of processor time every {PERIOD_US // 1000} ms, as Lambda counts.
 Start: from the runtime client's start to its first answer, less what a handler without a model
 takes (whose own row shows the whole). Warm: through the runtime interface emulator. Cost: x86, a
 million digits, {COLD_SHARE:.0%} of them cold, initialisation billed."""
 READ_SERVERS = """\
-The load shares the cores. "Of the cores": answers, of the bare C calls that both cores could have
-made meanwhile. Each peer has the settings that its guide recommends and serves the same file. Every
-repetition, the versions and all other figures: [bench/results.json](bench/results.json)."""
+One server at a time; the load shares its cores. "Of the cores": answers, of the bare C calls that
+both cores could have made meanwhile. Each peer has the settings that its guide recommends and
+serves the same file. Every repetition, the versions and all other figures:
+[bench/results.json](bench/results.json)."""
 HANDLERS_HEAD = """\
 | handler | start, digits | MobileNetV2 | warm p50 / p99 | image adds | peak RSS | $ a million |
 | --- | ---: | ---: | ---: | ---: | ---: | ---: |"""
